@@ -8,15 +8,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_COLUMNS: Final = ("image", "landmarks_xy", "unit", "level", "group", "person")
+_COLUMNS: Final = ("image", "landmarks_xy", "unit", "level", "group", "person", "context")
 
 
 def load_real_skin(folder: Path) -> dict[str, NDArray[Any]]:
     """Loads the columns of all shards.
 
     image [N, P, P, 3] uint8, landmarks_xy [N, 68, 2], unit [N] (index in
-    `training.real_skin.unit_motions.UNITS`, or -1 at rest), level [N] (0 to 1), group [N] and
-    person [N].
+    `training.real_skin.unit_motions.UNITS`, or -1 at rest), level [N] (0 to 1), group [N],
+    person [N] and context [N] (other units in the image, joined by +).
     """
     shards = sorted(folder.glob("actions_*.npz"))
     if not shards:

@@ -10,11 +10,10 @@ from torch.nn import functional
 
 LEVELS: Final = 3
 _MARGIN: Final = 2.5  # logits between neighboring levels of the added unit
-_TARGETS: Final = (0.03, 0.75, 0.97)  # presence of the added unit by level
 
 
 def action_order(logit: Tensor, unit: Tensor) -> Tensor:
-    """The added unit's logit rises from level to level, and ends on the right side of presence.
+    """The added unit's logit rises from level to level.
 
     Args:
         logit: AU logits [G, 3, 12] of groups in the order of the levels.
@@ -24,9 +23,7 @@ def action_order(logit: Tensor, unit: Tensor) -> Tensor:
     if not len(rows):
         return logit.sum() * 0
     own = logit[rows, :, unit[rows]]  # [K, 3]
-    order = functional.softplus(_MARGIN - own.diff(dim=1)).mean()
-    target = torch.tensor(_TARGETS, dtype=own.dtype).expand_as(own)
-    return order + functional.binary_cross_entropy_with_logits(own, target)
+    return functional.softplus(_MARGIN - own.diff(dim=1)).mean()
 
 
 def others_stay(logit: Tensor, free: Tensor) -> Tensor:

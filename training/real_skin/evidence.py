@@ -19,7 +19,7 @@ _PRESENT: Final = 0.5
 _SURE: Final = 0.9
 _NEUTRAL: Final = 0.9  # fraction of votes for the resting population and for "off"
 _SMILING: Final = 0.8
-OFF_WEIGHT: Final = 0.5
+OFF_WEIGHT: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)

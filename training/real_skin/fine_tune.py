@@ -68,6 +68,9 @@ FREE_BESIDE: Final = {
 }
 """Units that an added unit may change besides itself, for what it does to the skin."""
 
+PRESENCE: Final = (0.02, 0.8, 0.98)
+"""Presence of the added unit by level, as a soft target."""
+
 _STATISTICS_BATCHES: Final = 6
 _BORDERS: Final = ("zeros", "border", "reflection")
 
@@ -76,9 +79,9 @@ _BORDERS: Final = ("zeros", "border", "reflection")
 class PairOptions:
     """Groups of known actions in a batch, and the weights of the losses."""
 
-    groups: int = 18
-    au: float = 1.0
-    rendered: float = 1.0
+    groups: int = 24
+    au: float = 3.0
+    rendered: float = 2.0
     expression: float = 0.3
     va: float = 5.0
     order: float = 1.0
@@ -112,6 +115,12 @@ class ActionGroups:
         names = [UNITS[k] for k in columns["unit"][::LEVELS]]
         self.unit = np.array([AU_NAMES.index(n) if n in AU_NAMES else -1 for n in names])
         self.free = np.zeros((len(names), len(AU_NAMES)), np.bool_)
+        self._shown_beside = np.zeros_like(self.free)
+        for row, context in enumerate(columns["context"][::LEVELS]):
+            for name in str(context).split("+"):
+                for unit in (name, *FREE_BESIDE.get(name, ())):
+                    if unit in AU_NAMES:
+                        self._shown_beside[row, AU_NAMES.index(unit)] = True
         for row, name in enumerate(names):
             own = (name,) if name in AU_NAMES else ()
             for unit in (*own, *FREE_BESIDE.get(name, ())):
@@ -145,6 +154,24 @@ class ActionGroups:
             "crops": torch.stack(levels, dim=1).flatten(0, 1),
             "unit": torch.from_numpy(self.unit[rows]),
             "free": torch.from_numpy(self.free[rows]),
+            **self._presence(rows),
+        }
+
+    def _presence(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        """Targets and weights [G * 3, 12]: the added unit by its level, all others off.
+
+        So every unit is off in most images, as on most faces. Units of the twin are unknown.
+        """
+        target = np.zeros((len(rows), LEVELS, len(AU_NAMES)), np.float32)
+        weight = np.repeat(~(self.free | self._shown_beside)[rows, None], LEVELS, axis=1)
+        weight = weight.astype(np.float32)
+        for place, unit in enumerate(self.unit[rows]):
+            if unit >= 0:
+                target[place, :, unit] = PRESENCE
+                weight[place, :, unit] = 1
+        return {
+            "au": torch.from_numpy(target.reshape(-1, len(AU_NAMES))),
+            "au_weight": torch.from_numpy(weight.reshape(-1, len(AU_NAMES))),
         }
 
 
@@ -181,6 +208,8 @@ class MixedWithGroups:
         }
         merged["crops"] = torch.cat([batch["crops"], pairs["crops"]])
         merged["face"][rows:] = 1
+        for name in ("au", "au_weight"):
+            merged[name][rows:] = pairs[name]
         # Per row, so that the trainer can select rows: the group's values stand at each level.
         merged["unit"] = torch.cat(
             [torch.full((rows,), -1), pairs["unit"].repeat_interleave(LEVELS)]
@@ -366,6 +395,6 @@ def fine_tune_recipe() -> DefaultModelRecipe:
             no_face=4,
         ),
         schedule=replace(
-            default.schedule, steps=500, small_until=0.0, ema_decay=0.99, save_every=50
+            default.schedule, steps=600, small_until=0.0, ema_decay=0.99, save_every=50
         ),
     )

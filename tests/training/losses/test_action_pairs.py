@@ -17,13 +17,15 @@ def groups(levels: list[float], unit: int = 3) -> torch.Tensor:
     return logit
 
 
-def test_order_prefers_rising_logits_on_the_right_sides() -> None:
+def test_order_prefers_rising_logits_wherever_they_are() -> None:
     unit = torch.tensor([3, 3])
     rising, flat, falling = (
         float(action_order(groups(levels), unit))
         for levels in ([-5.0, 1.0, 6.0], [-1.0, -1.0, -1.0], [4.0, 1.0, -4.0])
     )
-    assert rising < 0.5 < flat < falling
+    assert rising < 0.1 < flat < falling
+    shifted = float(action_order(groups([5.0, 11.0, 16.0]), unit))
+    assert shifted == pytest.approx(float(action_order(groups([-5.0, 1.0, 6.0]), unit)))
 
 
 def test_order_pushes_only_the_added_unit() -> None:

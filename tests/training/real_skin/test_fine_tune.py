@@ -17,6 +17,7 @@ from training.models.affect_net import AffectNet
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.real_skin import threshold_faces
 from training.real_skin.fine_tune import (
+    PRESENCE,
     ActionGroups,
     KnownActionObjective,
     PairOptions,
@@ -30,7 +31,13 @@ from training.real_skin.write_actions import test_plan as plan_of_tests
 REQUIRES = ("moderngl",)
 
 
-def write_shard(folder: Path, units: list[int], levels: list[float], people: list[str]) -> None:
+def write_shard(
+    folder: Path,
+    units: list[int],
+    levels: list[float],
+    people: list[str],
+    contexts: list[str] | None = None,
+) -> None:
     rng = np.random.default_rng(0)
     count = len(units)
     image = rng.integers(0, 255, (1, 160, 160, 3), np.uint8).repeat(count, axis=0)
@@ -42,6 +49,7 @@ def write_shard(folder: Path, units: list[int], levels: list[float], people: lis
         level=np.array(levels, np.float32),
         group=np.arange(count) // LEVELS,
         person=np.array(people),
+        context=np.array(contexts or [""] * count),
     )
 
 
@@ -66,6 +74,20 @@ def test_groups_know_their_unit_and_what_may_change(tmp_path: Path) -> None:
     assert groups.unit.tolist() == [AU_NAMES.index("AU4"), -1, AU_NAMES.index("AU10")]
     free = [{AU_NAMES[k] for k in np.flatnonzero(row)} for row in groups.free]
     assert free == [{"AU4"}, {"AU4", "AU10"}, {"AU10", "AU25"}]
+
+
+def test_presence_is_that_of_the_added_unit_and_off_where_nothing_else_is_shown(
+    tmp_path: Path,
+) -> None:
+    units = [UNITS.index("AU4")] * LEVELS
+    write_shard(tmp_path, units, [0.0, 0.5, 0.9], ["p"] * LEVELS, ["AU12+AU9"] * LEVELS)
+    batch = ActionGroups(tmp_path, CropJitter(), seed=1).draw(0, 1, 64)
+    own = AU_NAMES.index("AU4")
+    assert batch["au"][:, own].tolist() == pytest.approx(list(PRESENCE))
+    assert batch["au_weight"][:, own].tolist() == [1, 1, 1]
+    unknown = {name for k, name in enumerate(AU_NAMES) if batch["au_weight"][0, k] == 0}
+    assert unknown == {"AU12", "AU10"}  # AU4 beside AU9 is known here, since it was added
+    assert float(batch["au"].sum()) == pytest.approx(sum(PRESENCE))
 
 
 def test_a_test_plan_is_refused_for_training(tmp_path: Path) -> None:
@@ -138,7 +160,7 @@ def test_training_changes_action_units_and_nothing_else_that_is_frozen() -> None
     batch = training_batch(8, 2)
     with torch.no_grad():
         before = net(normalize(batch["crops"]))
-    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.05)
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.002)
     losses = []
     for _ in range(8):
         net.train()
