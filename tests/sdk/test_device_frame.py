@@ -14,6 +14,7 @@ from benchmarks.kernel_cases import frame_of
 from faceaffect import device_frame, kernels
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.device_frame import DeviceFrame
+from faceaffect.tracking.shot_detector import ShotChangeDetector
 from faceaffect.types import Frame, PixelFormat
 from tests.sdk.backends.test_cuda_frame_runner import SIZE, make_runner, maps_of
 from tests.sdk.tiny_bundle import write_tiny_bundle
@@ -126,3 +127,19 @@ def test_device_frame_with_wrong_array_raises() -> None:
     planes = OnGpu(np.zeros((4, 4), np.uint8)), OnGpu(np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(ValueError, match="the shape of a GRAY frame"):
         DeviceFrame(planes, PixelFormat.GRAY)
+
+
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+@pytest.mark.parametrize("is_downloaded", [False, True])
+def test_shot_detector_downloads_few_rows(pixel_format: PixelFormat, is_downloaded: bool) -> None:
+    on_host, on_gpu = ShotChangeDetector(), ShotChangeDetector()
+    for seed in (1, 1, 2):
+        frame = frame_of(pixel_format, 360, 640, seed=seed)
+        moved, downloads = frame_on_gpu(frame)
+        if is_downloaded:
+            assert moved.pixels.size == sum(downloads)
+            downloads.clear()
+        assert on_gpu.update(moved) == on_host.update(frame)
+        assert on_gpu.change == on_host.change
+        assert sum(downloads) == (0 if is_downloaded else 18 * frame.pixels[0].size)
+    assert on_host.change > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from faceaffect.device_frame import DeviceFrame
 from faceaffect.kernels import face_ops
 from faceaffect.types import FloatArray, Frame
 
@@ -26,6 +27,8 @@ class ShotChangeDetector:
         """Whether `frame` begins a new shot; the first frame and one of another size do."""
         row_step = max(1, frame.height_px // _ROWS)
         column_step = max(1, frame.width_px // _COLUMNS)
+        if isinstance(frame, DeviceFrame):
+            frame, row_step = frame.sample_rows(row_step), 1
         self._grid, change = face_ops.shot_change(frame, row_step, column_step, self._grid)
         if change is None:
             self.change = 255.0
