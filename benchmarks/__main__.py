@@ -9,6 +9,7 @@ BENCHMARKS = {
     "detectors": "benchmarks.detectors",
     "kernels": "benchmarks.time_kernels",
     "pipeline": "benchmarks.time_pipeline",
+    "faces": "benchmarks.face_cases",
     "tracking": "benchmarks.tracking",
     "latency": "benchmarks.latency_targets",
     "compare": "benchmarks.compare",

@@ -12,13 +12,13 @@
 //   large face. Above a scale of 2^(kMaxLevel + 1) the crop aliases.
 // sample: bilinear, black outside: the value at the nearest point inside the frame, weighted by the
 //   coverage of the 1 px wide tent around the position.
-// NV12: luma and chroma are interpolated in their own planes (chroma samples are at the centers of
-//   their 2 x 2 luma pixels), then converted: BT.601, video range, clamped to 0..255.
+// NV12, I420: luma and chroma are interpolated in their own planes (chroma samples are at the
+//   centers of their 2 x 2 luma pixels), then converted by the frame's coefficients and clamped to
+//   0..255.
 #pragma once
 
 #include "frame_view.h"
 #include "normalize.h"
-#include "yuv.h"
 
 namespace faceaffect {
 
@@ -197,22 +197,27 @@ HOST_DEVICE float coverage(float position, int size) {
 
 HOST_DEVICE float chroma_position(float luma_position) { return luma_position * 0.5f - 0.25f; }
 
-HOST_DEVICE float rgb_from_yuv(float luma, float u, float v, int c) {
-  const float gray = kLumaScale * (luma - kLumaOffset);
+HOST_DEVICE float rgb_from_yuv(const YuvCoefficients& yuv, float luma, float u, float v, int c) {
+  const float gray = yuv.luma_scale * (luma - yuv.luma_offset);
   const float blue = u - kChromaOffset, red = v - kChromaOffset;
-  if (c == 0) return clamp_to(gray + kVToRed * red, 0.0f, 255.0f);
-  if (c == 1) return clamp_to(gray + kUToGreen * blue + kVToGreen * red, 0.0f, 255.0f);
-  return clamp_to(gray + kUToBlue * blue, 0.0f, 255.0f);
+  if (c == 0) return clamp_to(gray + yuv.v_to_red * red, 0.0f, 255.0f);
+  if (c == 1) return clamp_to(gray + yuv.u_to_green * blue + yuv.v_to_green * red, 0.0f, 255.0f);
+  return clamp_to(gray + yuv.u_to_blue * blue, 0.0f, 255.0f);
 }
 
 // Red, green and blue of the frame at a position of the level, before the coverage is applied.
 HOST_DEVICE void sample_rgb(const FrameView& frame, int level, float y, float x, float* rgb) {
   float value[3];
-  if (frame.pixel_format == PixelFormat::NV12) {
+  if (frame.pixel_format == PixelFormat::NV12 || frame.pixel_format == PixelFormat::I420) {
     float uv[2];
     bilinear<1>(frame.plane, level, y, x, value);
-    bilinear<2>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
-    for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(value[0], uv[0], uv[1], c);
+    if (frame.pixel_format == PixelFormat::NV12) {
+      bilinear<2>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
+    } else {
+      bilinear<1>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
+      bilinear<1>(frame.chroma_v, level, chroma_position(y), chroma_position(x), uv + 1);
+    }
+    for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(frame.yuv, value[0], uv[0], uv[1], c);
   } else if (frame.pixel_format == PixelFormat::GRAY) {
     bilinear<1>(frame.plane, level, y, x, value);
     for (int c = 0; c < 3; ++c) rgb[c] = value[0];

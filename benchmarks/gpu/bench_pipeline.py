@@ -228,7 +228,7 @@ def analysis(session: Session) -> list[str]:
     from faceaffect.detectors.open_detector import open_detector
     from faceaffect.pipeline import assemble_pipeline
     from faceaffect.sources import open_source
-    from faceaffect.tracking.tracker import TrackerConfig
+    from faceaffect.tracking.tracker_config import TrackerConfig
 
     runner, engine = open_runner(session, max_faces=8)
     with open_source(ROOT / "assets" / "demo.mp4") as source:

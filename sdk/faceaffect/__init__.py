@@ -28,17 +28,20 @@ _MODULES = {
     "open_multi_pipeline": "faceaffect.multicamera",
     "open_pipeline": "faceaffect.pipeline",
     "open_source": "faceaffect.sources",
+    "to_bgr": "faceaffect.kernels.color_conversion",
+    "YuvColor": "faceaffect.types",
 }
 
 if TYPE_CHECKING:
     from faceaffect.backends import BackendError
     from faceaffect.bundle.model_spec import BundleError
     from faceaffect.errors import FaceAffectError
+    from faceaffect.kernels.color_conversion import to_bgr
     from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
     from faceaffect.multicamera import MultiPipeline, open_multi_pipeline
     from faceaffect.pipeline import Pipeline, open_pipeline
     from faceaffect.sources import SourceError, open_source
-    from faceaffect.types import Affect, Faces, Frame, PixelFormat
+    from faceaffect.types import Affect, Faces, Frame, PixelFormat, YuvColor
 
 __all__ = [
     "AU_NAMES",
@@ -53,9 +56,11 @@ __all__ = [
     "Pipeline",
     "PixelFormat",
     "SourceError",
+    "YuvColor",
     "open_multi_pipeline",
     "open_pipeline",
     "open_source",
+    "to_bgr",
 ]
 
 

@@ -13,18 +13,18 @@ from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, o
 from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
 from faceaffect.detectors.detector import Detector
 from faceaffect.detectors.gpu_detector import move_to_gpu
-from faceaffect.detectors.names import default_detector
+from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, default_detector
 from faceaffect.detectors.open_detector import open_detector
+from faceaffect.detectors.turned_detector import TurnedDetector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
 from faceaffect.sources.source import PrefetchingSource, Source
-from faceaffect.system.cpu_count import cpu_count
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.aligned_crop import AlignedCropFaces
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.located_faces import FaceLocator, LocatedFaces
 from faceaffect.tracking.tracked_faces import TrackedFaces
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Affect, Faces, Frame
 
 if TYPE_CHECKING:
@@ -141,13 +141,17 @@ class Pipeline:
         self._model.attach_audio(audio)
 
     def prefetch_detections(self, source: Source) -> None:
-        """Run the detector ahead of time in the decoding thread of `source`, until `reset`.
+        """Run the detector beside the analysis of `source`, until `reset`.
 
-        This is faster and yields the same rows. Call it before iterating over `source`, and pass
-        its frames to `analyze` unchanged. No-op for cameras, independent images, detectors that
-        cannot be cloned, and on a single core.
+        Files: ahead of time in the decoding thread, which yields the same rows; no-op for
+        independent images and for detectors that cannot be cloned. Live sources: in a
+        thread of its own, so that no frame waits for it; a new face appears a frame later. Call it
+        before iterating over `source`, and pass its frames to `analyze` unchanged.
         """
-        if cpu_count() < 2 or not source.is_sequence or not isinstance(source, PrefetchingSource):
+        if source.is_live:
+            self._locator.detect_in_background()
+            return
+        if not source.is_sequence or not isinstance(source, PrefetchingSource):
             return
         prefetcher = self._locator.create_prefetcher()
         if prefetcher is not None:
@@ -219,7 +223,8 @@ def open_pipeline(
     precision: str = AUTO_PRECISION,
     dla_core: int | None = None,
     max_faces: int = 8,
-    min_face_size_px: int = 40,
+    min_face_size_px: int = 24,
+    rotate: str = AUTO_ROTATION,
     smooth: bool = True,
     neutral_baseline: bool = False,
     aligned_crops: bool = False,
@@ -238,6 +243,8 @@ def open_pipeline(
         dla_core: Number of a Jetson's deep-learning accelerator, for TensorRT.
         max_faces: Maximum number of tracked faces.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
+        rotate: Degrees clockwise that turn frames upright: "0", "90", "180" or "270"; "auto" looks
+            for sideways faces where no upright one is found. Coordinates stay those of the frame.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
@@ -250,21 +257,17 @@ def open_pipeline(
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
     """
-    check_limits(max_faces, min_face_size_px, threads)
-    path = find_bundle(model)
-    spec = ModelSpec.load(path)
+    check_limits(max_faces, min_face_size_px, threads, rotate)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
     timer = StageTimer()
-    multistage = _open_multistage(path, spec, backend, device, options, timer)
-    if multistage is not None:
-        path, device = find_tracker_bundle(spec), "cpu"
+    multistage, path, device = _open_multistage(find_bundle(model), backend, device, options, timer)
     bundle = open_bundle(path)
     opened = open_backend(backend, bundle, device=device, options=options)
     return assemble_pipeline(
         bundle,
         opened,
-        None if aligned_crops else to_detector(detector, min_face_size_px, threads, opened),
-        TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
+        None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads, opened),
+        TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,
@@ -318,42 +321,44 @@ def assemble_pipeline(
     return Pipeline(locator, model, decoder, backend, timer)
 
 
-def check_limits(max_faces: int, min_face_size_px: int, threads: int) -> None:
-    """Raise ValueError if a number is out of range."""
-    if max_faces < 1 or min_face_size_px < 20 or threads < 1:
+def check_limits(max_faces: int, min_face_size_px: int, threads: int, rotate: str) -> None:
+    """Raise ValueError if an option is out of range."""
+    if max_faces < 1 or min_face_size_px < 12 or threads < 1:
         raise ValueError(
-            "expected max_faces >= 1, min_face_size_px >= 20, threads >= 1, "
+            "expected max_faces >= 1, min_face_size_px >= 12, threads >= 1, "
             f"got {max_faces}, {min_face_size_px}, {threads}"
         )
+    if rotate not in (AUTO_ROTATION, *ROTATIONS):
+        raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")
 
 
 def to_detector(
     detector: Detector | str | Path | None,
     min_face_size_px: int,
+    rotate: str,
     threads: int,
     backend: Backend | None = None,
 ) -> Detector:
     """The detector itself, or the one of that name or path, on the backend's GPU if it can."""
     if detector is None or isinstance(detector, (str, Path)):
         detector = open_detector(detector or default_detector(), min_face_size_px, threads)
-    return detector if backend is None else move_to_gpu(detector, backend)
+    if backend is not None:
+        detector = move_to_gpu(detector, backend)
+    quarter_turns = 0 if rotate == AUTO_ROTATION else ROTATIONS[rotate]
+    return TurnedDetector(detector, quarter_turns) if quarter_turns else detector
 
 
 def _open_multistage(
-    path: Path,
-    spec: ModelSpec,
-    backend: str,
-    device: str,
-    options: BackendOptions,
-    timer: StageTimer,
-) -> MultiStageModel | None:
-    """The model of a bundle with stages; None for any other bundle."""
+    path: Path, backend: str, device: str, options: BackendOptions, timer: StageTimer
+) -> tuple[MultiStageModel | None, Path, str]:
+    """The model of the bundle at `path` if it has stages, then bundle and device of the tracker."""
+    spec = ModelSpec.load(path)
     if not spec.stages:
-        return None
+        return None, path, device
     from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
     from faceaffect.bundle.multistage_bundle import open_multistage_bundle
     from faceaffect.multistage.multistage_model import MultiStageModel
 
     require_stages_on_cpu(spec.name, backend, device, options)
     stages = open_stages(open_multistage_bundle(path, spec), options)
-    return MultiStageModel(spec, stages, timer)
+    return MultiStageModel(spec, stages, timer), find_tracker_bundle(spec), "cpu"

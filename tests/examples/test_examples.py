@@ -42,11 +42,11 @@ class OnGpu(np.ndarray):
 
 @pytest.fixture(autouse=True)
 def host_is_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(to: int, origin: int, row_bytes: int, rows: int, origin_stride: int) -> None:
+    def copy_rows(to: int, origin: int, row_bytes: int, rows: int, stride: int) -> None:
         for row in range(rows):
-            ctypes.memmove(to + row * row_bytes, origin + row * origin_stride, row_bytes)
+            ctypes.memmove(to + row * row_bytes, origin + row * stride, row_bytes)
 
-    monkeypatch.setattr(device_frame, "_download", download)
+    monkeypatch.setattr(device_frame, "_download", copy_rows)
     monkeypatch.setattr(device_frame, "_wait_for", lambda stream: None)
 
 

@@ -2,61 +2,106 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
+from collections.abc import Generator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 import faceaffect
-from faceaffect.sources import SourceError, SourceOptions, open_source
+from faceaffect.sources import SourceError, SourceOptions, animated_image, open_source, prefetch
 from faceaffect.sources.read_image import read_image
 from faceaffect.system.path_text import printable_text
+from faceaffect.types import Frame
 
 SDK = Path(next(iter(faceaffect.__path__))).parent
 
 
-def png_bomb(path: Path, width_px: int, height_px: int) -> Path:
-    """A 1-bit PNG of zeros, which compresses a thousandfold."""
+def png_of_zeros(path: Path, width_px: int, height_px: int, bits: int = 1, color: int = 0) -> Path:
+    """A PNG that compresses a thousandfold; `color` is 0 for gray and 6 for RGBA."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
-    rows = zlib.compress(bytes((width_px // 8 + 1) * height_px), 9)
-    header = struct.pack(">IIBBBBB", width_px, height_px, 1, 0, 0, 0, 0)
+    channels = 4 if color == 6 else 1
+    rows = zlib.compress(bytes((width_px * bits * channels // 8 + 1) * height_px), 9)
+    header = struct.pack(">IIBBBBB", width_px, height_px, bits, color, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n"
     path.write_bytes(png + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
     return path
 
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 PROGRAM = """
-import resource, sys
+import sys
+from pathlib import Path
 from faceaffect.sources import SourceError, open_source
 try:
     next(iter(open_source(sys.argv[1])))
 except SourceError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# ru_maxrss would be at least the memory of the process that started this one.
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+print(status["VmHWM"].split()[0])
 """
 
 
-def test_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    bomb = png_bomb(tmp_path / "bomb.png", 32000, 33000)
-    assert bomb.stat().st_size < 200_000
+def read_alone(path: Path) -> tuple[str, int]:
+    """Read an image in another process; returns its error and its largest memory in KiB."""
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
     environment.pop("OPENCV_IO_MAX_IMAGE_PIXELS", None)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(bomb)], capture_output=True, text=True, env=environment
+        [sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, env=environment
     )
-    message, peak_kib = done.stdout.splitlines()
-    assert "expected at most 134217728 pixels" in message
-    assert int(peak_kib) < 500_000, "decoding takes 2 GB"
+    *error, peak_kib = done.stdout.splitlines()
+    return "".join(error), int(peak_kib)
+
+
+@linux
+def test_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    bomb = png_of_zeros(tmp_path / "bomb.png", 32000, 33000)
+    assert bomb.stat().st_size < 200_000
+    message, peak_kib = read_alone(bomb)
+    assert "expected at most 67108864 pixels" in message
+    assert peak_kib < 500_000, "decoding takes 2 GB"
+
+
+@linux
+def test_memory_of_a_deep_transparent_image_is_bounded(tmp_path: Path) -> None:
+    small = read_alone(png_of_zeros(tmp_path / "small.png", 64, 64, 16, 6))
+    large = read_alone(png_of_zeros(tmp_path / "large.png", 4096, 4096, 16, 6))
+    assert small[0] == large[0] == ""
+    per_pixel = (large[1] - small[1]) * 1024 / 4096**2
+    assert 8 < per_pixel < 18, "8 bytes as decoded; intermediate results double it"
+
+
+def test_memory_of_prefetched_frames_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = Frame(np.zeros((100, 100, 3), np.uint8))
+    monkeypatch.setattr(prefetch, "MAX_BUFFER_BYTES", 2 * frame.pixels.nbytes)
+    made: list[int] = []
+
+    def frames() -> Generator[Frame, None, None]:
+        for number in range(8):
+            made.append(number)
+            yield frame
+
+    prefetcher = prefetch.FramePrefetcher(frames(), prefetch_frames=6)
+    end_s = time.monotonic() + 0.5
+    while time.monotonic() < end_s and len(made) < 8:
+        time.sleep(0.02)
+    assert len(made) == 3, "two wait in the buffer, one for its place"
+    assert len(list(prefetcher)) == 8
+    prefetcher.close()
 
 
 def test_image_above_max_pixels_is_refused(tmp_path: Path) -> None:
@@ -79,6 +124,48 @@ def test_video_above_max_pixels_is_refused(tmp_path: Path) -> None:
     open_source(path).close()
     with pytest.raises(SourceError, match="at most 6000 pixels, got 96 x 64"):
         open_source(path, SourceOptions(max_pixels=6000))
+
+
+def encode_h264(width_px: int, height_px: int, frames: int) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width_px, height_px, "yuv420p"
+        for _ in range(frames):
+            image = av.VideoFrame.from_ndarray(np.zeros((height_px, width_px, 3), np.uint8))
+            container.mux(stream.encode(image))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def test_frames_that_grow_above_max_pixels_are_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "grows.h264"
+    path.write_bytes(encode_h264(64, 64, 5) + encode_h264(640, 480, 5))
+    with open_source(path) as source:
+        assert {frame.pixels.shape for frame in source} == {(64, 64, 3), (480, 640, 3)}
+    with open_source(path, SourceOptions(max_pixels=64 * 64)) as source:
+        assert {frame.pixels.shape for frame in source} == {(64, 64, 3)}
+        assert "packets were left out" in " ".join(source.notes)
+
+
+def test_long_animation_is_decoded_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not animated_image.can_read_animations():
+        pytest.skip("needs an OpenCV that reads animated WebP")
+    animation = cv2.Animation()
+    animation.frames = [np.full((40, 50, 4), 12 * number + 10, np.uint8) for number in range(10)]
+    animation.durations = np.arange(40, 50, dtype=np.int32)
+    path = tmp_path / "a.webp"
+    path.write_bytes(cv2.imencodeanimation(".webp", animation, [])[1].tobytes())
+    with open_source(path) as source:
+        at_once = [(frame.time_s, frame.pixels.tobytes()) for frame in source]
+    monkeypatch.setattr(animated_image, "_MAX_PIXELS_AT_ONCE", 3 * 40 * 50)
+    with open_source(path) as source:
+        assert [(frame.time_s, frame.pixels.tobytes()) for frame in source] == at_once
+    assert len(at_once) == 10
+    with pytest.raises(SourceError, match="at most 1999 pixels"):
+        open_source(path, SourceOptions(max_pixels=1999))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes")

@@ -65,11 +65,11 @@ def test_bindings_copy_misaligned_arguments() -> None:
     pose = random.normal(size=(3, 3)).astype(np.float32)
     points = random.normal(size=(3, 5, 2)).astype(np.float32)
     calls: list[tuple[Any, tuple[np.ndarray, ...], tuple[Any, ...]]] = [
-        (native.logistic, (logits[0].copy(),), ()),
+        (native.sigmoid, (logits[0].copy(),), ()),
         (native.decode_scores, (logits, expressions, va), (True,)),
         (native.transform_points, (transforms, points), ()),
         (native.pose_in_frame, (pose, transforms), ()),
-        (native.correlation, (logits[0].copy(), logits[1].copy()), ()),
+        (native.cosine_similarity, (logits[0].copy(), logits[1].copy()), ()),
     ]
     for function, arrays, rest in calls:
         got = function(*map(misaligned, arrays), *rest)

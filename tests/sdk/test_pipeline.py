@@ -202,12 +202,12 @@ def test_pipeline_after_close_raises(open_tiny: OpenTiny) -> None:
         pipeline.analyze(bright())
 
 
-@pytest.mark.parametrize("options", [{"max_faces": 0}, {"min_face_size_px": 19}, {"threads": 0}])
+@pytest.mark.parametrize("options", [{"max_faces": 0}, {"min_face_size_px": 11}, {"threads": 0}])
 def test_open_pipeline_with_options_out_of_range_raises(
     open_tiny: OpenTiny, options: dict[str, int]
 ) -> None:
     with pytest.raises(
-        ValueError, match=r"max_faces >= 1, min_face_size_px >= 20, threads >= 1, got"
+        ValueError, match=r"max_faces >= 1, min_face_size_px >= 12, threads >= 1, got"
     ):
         open_tiny(**options)
 

@@ -16,6 +16,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from faceaffect.bundle.bundle import GRAPH_FILE, MODEL_FILE
+from faceaffect.bundle.fp16_delta import FP16_DELTA_FILE
+from faceaffect.bundle.int8_delta import INT8_CPU_DELTA_FILE
 from faceaffect.bundle.model_spec import HEADS, PRECISIONS, CropSpec, ModelSpec
 from faceaffect.geometry import CANONICAL_KEYPOINTS_XY, TEMPLATE_SIZE_PX
 from faceaffect.kernels import GcnWeights
@@ -77,9 +79,8 @@ def tiny_spec(size_px: int = 112) -> ModelSpec:
 
 def seal(folder: Path) -> None:
     """Update the checksums in the spec of `folder`."""
-    others = [
-        name for name in PRECISIONS.values() if name != MODEL_FILE and (folder / name).is_file()
-    ]
+    optional = (*PRECISIONS.values(), FP16_DELTA_FILE, INT8_CPU_DELTA_FILE)
+    others = [name for name in optional if name != MODEL_FILE and (folder / name).is_file()]
     files = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
         for name in (MODEL_FILE, GRAPH_FILE, *others)

@@ -15,6 +15,7 @@ from faceaffect.kernels.activations import softmax
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import FloatArray
 from training.evaluation.bundle_runner import BundleRunner, face_probability
+from training.labeling.label_faces import open_yunet
 
 SMILE_CLIP: Final = "pyfeat_single_face_smile.mp4"
 SAD_CLIP: Final = "pexels_wolfganglanger_sad_woman.mp4"
@@ -23,9 +24,7 @@ SAD_UNTIL_S: Final = 9.0
 
 def clip_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
     """Measures both clips; YuNet detects the face, the landmarks of the network track it."""
-    detector = cv2.FaceDetectorYN.create(
-        str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
-    )
+    detector = open_yunet(shared)
     smile = track_face(runner, detector, shared / "data" / "videos" / SMILE_CLIP)
     sad = track_face(runner, detector, shared / "data" / "videos" / SAD_CLIP)
     crying = sad["time_s"] < SAD_UNTIL_S

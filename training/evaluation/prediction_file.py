@@ -106,7 +106,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     text = {name: pa.string() for name in ("video", "source", "active_aus")}
     try:
         if path.suffix.lower() == ".parquet":
-            table = parquet.predict_table(path)
+            table = parquet.read_table(path)
         else:
             table = csv.read_csv(
                 path,

@@ -10,6 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from faceaffect.bundle.check_onnx import check_onnx
 from faceaffect.bundle.stage_spec import STATE_SUFFIX
 from training.models.stages import Stage
 
@@ -38,7 +39,11 @@ def names_out(stage: Stage) -> list[str]:
 
 
 def stage_to_onnx(stage: Stage) -> bytes:
-    """A checked model with a dynamic batch axis N; the network is put into evaluation mode."""
+    """A checked model with a dynamic batch axis N; the network is put into evaluation mode.
+
+    Raises:
+        BundleError: The network needs operators that bundles may not have, such as control flow.
+    """
     example = tuple(torch.zeros(2, *form.shape) for form in (*stage.inputs, *stage.states))
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
@@ -55,4 +60,6 @@ def stage_to_onnx(stage: Stage) -> bytes:
         )
     model = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
+    content = bytes(model.SerializeToString())
+    check_onnx(content, f"stage {stage.name}")
+    return content

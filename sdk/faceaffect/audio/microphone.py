@@ -1,7 +1,6 @@
 """Microphone as an audio source beside a camera.
 
-It is opened through PyAV's devices (ALSA on Linux), so that one extra, `audio`, serves files and
-microphones.
+It is opened through PyAV, as files are: by ALSA on Linux.
 """
 
 from __future__ import annotations

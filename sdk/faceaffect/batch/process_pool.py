@@ -25,6 +25,10 @@ _JOIN_TIMEOUT_S: Final = 2.0
 _KILL_GRACE_S: Final = 2.0
 
 
+class _StartError(BatchError):
+    """A process died before it could analyze anything."""
+
+
 class ProcessPool:
     """Pool of worker processes.
 
@@ -102,7 +106,7 @@ class ProcessPool:
                 except queue.Empty:
                     break
                 for attempt in range(1, _MAX_ATTEMPTS + 1):
-                    worker = worker or self._start()
+                    worker = worker or self._start_with_retry()
                     result, is_late = self._analyze_in_time(worker, task)
                     if result is None:
                         self._workers.discard(worker)
@@ -130,6 +134,13 @@ class ProcessPool:
                 self._workers.discard(worker)
             self._events.put(None)
 
+    def _start_with_retry(self) -> WorkerProcess:
+        """Start a process; one that dies while it starts is replaced once."""
+        try:
+            return self._start()
+        except _StartError:
+            return self._start()
+
     def _start(self) -> WorkerProcess:
         worker = WorkerProcess(self._command)
         worker.send(self._settings.as_json())
@@ -139,7 +150,8 @@ class ProcessPool:
         message = worker.receive()
         if message is None:
             if not self._is_closed.is_set():
-                raise BatchError(f"a worker process failed to start: {worker.exit_reason()}")
+                self._workers.discard(worker)
+                raise _StartError(f"a worker process failed to start: {worker.exit_reason()}")
         elif message[0] == "stop":
             raise BatchError(str(message[1]))
         return worker

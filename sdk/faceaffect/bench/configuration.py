@@ -35,7 +35,7 @@ class Configuration:
     threads: int = 1
     streams: int = 1
     max_faces: int = 8
-    min_face_size_px: int = 40
+    min_face_size_px: int = 24
     yunet: str | None = None
     dla_core: int | None = None
     detector: str | None = None

@@ -147,7 +147,11 @@ class Record:
 
 
 def _result(raw: dict[str, Any]) -> Result:
-    _require_numbers(raw["rounds"])
+    for one in raw["rounds"]:
+        stages = dict(one["stages"])
+        if not isinstance(stages.pop("energy_source", ""), str):
+            raise TypeError("expected energy_source to be text")
+        _require_numbers({**one, "stages": stages})
     workload = dict(raw["workload"])
     workload["size"] = tuple(workload["size"])
     return Result(

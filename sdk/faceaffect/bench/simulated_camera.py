@@ -13,6 +13,7 @@ import numpy as np
 from faceaffect.bench.workload import ping_pong
 from faceaffect.pipeline import Pipeline
 from faceaffect.sources.camera_source import CameraConfig, CameraSource
+from faceaffect.sources.display_filter import DecodedFrame
 from faceaffect.sources.source import SourceOptions
 from faceaffect.types import Frame
 
@@ -47,7 +48,10 @@ class SimulatedCapture:
             return False, None
         time.sleep(max(0.0, self.due_s[index] - time.perf_counter()))
         self.read_s.append(time.perf_counter())
-        return True, ping_pong(self._frames, index).pixels
+        frame = ping_pong(self._frames, index)
+        if frame.chroma is None:
+            return True, frame.pixels
+        return True, DecodedFrame(frame.pixels, index, frame.time_s, frame.chroma, frame.color)
 
     def get(self, prop: int, /) -> float:
         """Return width (3), height (4) or frame rate (5), numbered as in OpenCV."""
@@ -70,12 +74,18 @@ class CameraRound:
 
 
 def measure_camera(
-    pipeline: Pipeline, frames: list[Frame], fps: float, count: int, warmup: int
+    pipeline: Pipeline,
+    frames: list[Frame],
+    fps: float,
+    count: int,
+    warmup: int,
+    detects_beside: bool = True,
 ) -> CameraRound:
     """Feed `count` frames at `fps` into the pipeline, after `warmup` more that are not counted.
 
     Latency is measured from the moment at which the camera has a frame, not from its read, so that
-    a pipeline that starves the capture thread does not look faster.
+    a pipeline that starves the capture thread does not look faster. `detects_beside` is whether the
+    detector runs beside the frames, as in `faceaffect analyze`.
     """
     captures: list[SimulatedCapture] = []
 
@@ -89,6 +99,8 @@ def measure_camera(
         f"camera at {fps:g} fps", open_capture, frames[0].pixel_format, "this camera is simulated"
     )
     with CameraSource(config, SourceOptions(reconnect_timeout_s=0)) as source:
+        if detects_beside:
+            pipeline.prefetch_detections(source)
         for frame in source:
             pipeline.analyze(frame)
             finished_s[frame.index] = time.perf_counter()

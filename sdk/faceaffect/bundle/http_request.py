@@ -86,13 +86,13 @@ def _getresponse(
     connection: http.client.HTTPConnection, wait: Any, timeout_s: float | None
 ) -> http.client.HTTPResponse:
     """Wait for all headers within the time limit, which otherwise holds for each byte of them."""
-    peer = connection.sock
+    tcp_socket = connection.sock
     is_late = threading.Event()
 
     def end() -> None:
         is_late.set()
         # The method of the base class: the one of TLS would discard what the reader uses.
-        socket.socket.shutdown(peer, socket.SHUT_RDWR)
+        socket.socket.shutdown(tcp_socket, socket.SHUT_RDWR)
 
     timer = threading.Timer(timeout_s or 0.0, end)
     timer.daemon = True

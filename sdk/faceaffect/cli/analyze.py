@@ -14,6 +14,7 @@ from faceaffect.cli.shared_options import (
     dla_core_option,
     min_face_size_option,
     model_option,
+    rotate_option,
 )
 from faceaffect.detectors.names import default_detector
 
@@ -80,6 +81,7 @@ Examples:
     help="Maximum number of faces per frame.",
 )
 @min_face_size_option
+@rotate_option
 @click.option(
     "--detector",
     default=default_detector(),
@@ -122,7 +124,8 @@ Examples:
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
-    help="Refuse images, and videos with frames, of more pixels.  [default: 134 million]",
+    help="Refuse images, and videos with frames, of more pixels.  [default: 67 million for an"
+    " image, 35 million for a frame of video]",
 )
 @click.option(
     "--rate",

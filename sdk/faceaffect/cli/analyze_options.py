@@ -15,7 +15,7 @@ from faceaffect.cli.shared_options import check_detector_model
 from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.sink import OverwritePolicy
 from faceaffect.sources.open_source import is_live
-from faceaffect.sources.source import DEFAULT_MAX_PIXELS, SourceOptions
+from faceaffect.sources.source import SourceOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,7 @@ def pipeline_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "dla_core": options["dla_core"],
         "max_faces": options["max_faces"],
         "min_face_size_px": options["min_face_size"],
+        "rotate": options["rotate"],
         "smooth": not options["no_smoothing"],
         "neutral_baseline": options["neutral_baseline"],
         "aligned_crops": options["aligned_crops"],
@@ -132,7 +133,7 @@ def source_options(options: Mapping[str, Any]) -> SourceOptions:
         image_fps=options["image_fps"],
         is_video=_is_video(options),
         reconnect_timeout_s=options["reconnect_timeout"],
-        max_pixels=options["max_pixels"] or DEFAULT_MAX_PIXELS,
+        max_pixels=options["max_pixels"],
         rate_fps=options["rate"],
         allow_playlists=options["playlists"],
     )
@@ -152,7 +153,14 @@ def run_config(
     Backend, device and DLA core change no more than the last digit of a score and are left out, as
     is everything that only changes the speed.
     """
-    names = ("max_faces", "min_face_size_px", "smooth", "neutral_baseline", "aligned_crops")
+    names = (
+        "max_faces",
+        "min_face_size_px",
+        "rotate",
+        "smooth",
+        "neutral_baseline",
+        "aligned_crops",
+    )
     config = {"model": model_name, "precision": precision}
     config |= {name: str(pipeline[name]) for name in names}
     config |= {"image_fps": str(options.image_fps), "is_video": str(options.is_video)}

@@ -22,7 +22,8 @@ from faceaffect.cli.signals import (
     PARTIAL,
     TERMINATED,
     Terminated,
-    sigterm_raises,
+    raise_if_stopped,
+    stop_signals_raise,
 )
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
@@ -70,7 +71,7 @@ class AnalyzeRun:
 
         settings = self._settings
         with (
-            sigterm_raises(),
+            stop_signals_raise(),
             closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline,
         ):
             if settings.audio not in (AUTO, NONE) and not pipeline.uses_audio:
@@ -86,6 +87,7 @@ class AnalyzeRun:
                 try:
                     code = self._analyze_all(pipeline, sink)
                 except (SinkError, BackendError) as error:  # such as a lost GPU: ends the run
+                    raise_if_stopped()
                     self._summary.failed.append(str(error))
                     code = FAILURE
             if self._summary.frames and not self._summary.faces:
@@ -162,6 +164,7 @@ class AnalyzeRun:
                     self._analyze_source(uri, pipeline, sink)
                     analyzed += 1
                 except (SourceError, InputReplacedError) as error:
+                    raise_if_stopped()
                     self._summary.failed.append(str(error))
             is_complete = not self._summary.failed
             if is_complete:

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from faceaffect.detectors.names import DETECTORS
+from faceaffect.detectors.names import AUTO_ROTATION, DETECTORS, ROTATIONS
 
 YUNET: Final = "yunet"
 DETECTOR_CHOICES: Final = (*DETECTORS, YUNET)
@@ -25,11 +25,19 @@ dla_core_option = click.option(
 )
 min_face_size_option = click.option(
     "--min-face-size",
-    default=40,
-    type=click.IntRange(20),
+    default=24,
+    type=click.IntRange(12),
     show_default=True,
     metavar="PIXELS",
     help="Smallest face to detect.",
+)
+rotate_option = click.option(
+    "--rotate",
+    default=AUTO_ROTATION,
+    type=click.Choice((AUTO_ROTATION, *ROTATIONS)),
+    show_default=True,
+    help="Degrees clockwise that bring the frames upright; auto also looks for sideways faces "
+    "where no upright one is found.",
 )
 detector_model_option = click.option(
     "--detector-model",

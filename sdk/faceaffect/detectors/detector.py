@@ -22,6 +22,20 @@ class Detections:
     def __len__(self) -> int:
         return len(self.score)
 
+    def shifted(self, x_px: float, y_px: float) -> Detections:
+        """These detections, moved by so many pixels."""
+        move = np.array([x_px, y_px], np.float32)
+        return Detections(self.box_xyxy + np.tile(move, 2), self.keypoints_xy + move, self.score)
+
+    def scaled(self, factor: float) -> Detections:
+        """These detections in an image `factor` times as large; pixel centers are integers."""
+        size, half = np.float32(factor), np.float32(0.5)
+        return Detections(
+            (self.box_xyxy + half) * size - half,
+            (self.keypoints_xy + half) * size - half,
+            self.score,
+        )
+
 
 class Detector(ABC):
     """Base class of face detectors.

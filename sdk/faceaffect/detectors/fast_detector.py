@@ -37,6 +37,19 @@ MIN_FACE_INPUT_PX: Final[int] = 16
 _COARSE_LONGEST_PX: Final[int] = 256
 """Longest side at which a ninth of the height of a 16:9 frame is `MIN_FACE_INPUT_PX`."""
 
+_MAX_ASPECT: Final = 2.5
+"""Ratio of the sides from which a frame is searched in strips; films have up to 2.4."""
+
+_STRIP_ASPECT: Final = 2.0
+"""Ratio of the sides of a strip; half of it, a square, overlaps with the next one."""
+
+_MAX_STRIPS: Final = 16
+
+_DARK_MEAN: Final = 50.0
+_LIT_MEAN: Final = 100.0
+_MAX_GAIN: Final = 6.0
+"""Images with a mean below `_DARK_MEAN` gray levels are brightened to `_LIT_MEAN`."""
+
 _GRAY: Final[int] = 128
 _MAX_CANDIDATES: Final[int] = 64
 _NMS_IOU: Final[float] = 0.4
@@ -53,9 +66,9 @@ class FastFaceDetector(Detector):
 
     def __init__(
         self,
-        min_face_size_px: int = 40,
+        min_face_size_px: int = 24,
         longest_px: int = 960,
-        min_score: float = 0.5,
+        min_score: float = 0.3,
         threads: int = 1,
         model: Path | None = None,
     ) -> None:
@@ -97,6 +110,10 @@ class FastFaceDetector(Detector):
 
     def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
         """Detect faces; see `Detector.detect`."""
+        longest, shortest = (f(frame.width_px, frame.height_px) for f in (max, min))
+        is_long = longest > _MAX_ASPECT * shortest
+        if full_resolution and is_long and self._input_side_px(frame, longest) > self._longest_px:
+            return _merge([self._detect(frame, self._longest_px), self._detect_strips(frame)])
         limits = self._side_limits_px(frame, full_resolution)
         return _merge([self._detect(frame, limit) for limit in limits])
 
@@ -104,10 +121,28 @@ class FastFaceDetector(Detector):
         """Confirm new faces with O-Net; see `Detector.verify`."""
         return self._verifier.verify(frame, crop_to_frame)
 
-    def _detect(self, frame: Frame, max_side_px: int) -> Detections:
-        image, scale = resize_to_bgr(frame, self._input_side_px(frame, max_side_px), self._buffers)
+    def _detect(self, frame: Frame, max_side_px: int, shrunk: float = 1.0) -> Detections:
+        """Detections in an image; `shrunk` is by how much it was made smaller before."""
+        image, scale = resize_to_bgr(
+            frame, self._input_side_px(frame, max_side_px, shrunk), self._buffers
+        )
         maps = self._session.run(None, {self._input_name: self._prepare(image)})[0]
         return decode_maps(maps[0], self._min_score, scale)
+
+    def _detect_strips(self, frame: Frame) -> Detections:
+        """Detections in overlapping strips of a frame that is too wide or tall for one image."""
+        image, scale = resize_to_bgr(frame, _MAX_STRIPS * self._longest_px, self._buffers)
+        axis = int(image.shape[1] < image.shape[0])  # of (x, y)
+        length, across = image.shape[1 - axis], image.shape[axis]
+        strip = round(_STRIP_ASPECT * across)
+        starts = np.linspace(0, length - strip, -(-(length - across) // (strip - across)))
+        found = []
+        for start in starts.round().astype(int).tolist():
+            part = slice(start, start + strip)
+            pixels = image[:, part] if axis == 0 else image[part]
+            one = self._detect(Frame(np.ascontiguousarray(pixels)), self._longest_px, scale)
+            found.append(one.shifted(start if axis == 0 else 0, start if axis else 0))
+        return _merge(found).scaled(scale)
 
     def _side_limits_px(self, frame: Frame, full_resolution: bool) -> list[int]:
         """Limit of the longest side of the input of each run."""
@@ -146,10 +181,10 @@ class FastFaceDetector(Detector):
         """Detections in the maps [15, h, w] of each run, with its frame pixels per input pixel."""
         return _merge([decode_maps(maps, self._min_score, scale) for maps, scale in outputs])
 
-    def _input_side_px(self, frame: Frame, max_side_px: int) -> int:
+    def _input_side_px(self, frame: Frame, max_side_px: int, shrunk: float = 1.0) -> int:
         """Longest side of the network's input."""
         longest_px = max(frame.height_px, frame.width_px)
-        side_px = longest_px * MIN_FACE_INPUT_PX // self._min_face_px
+        side_px = int(longest_px * shrunk * MIN_FACE_INPUT_PX // self._min_face_px)
         return max(min(max_side_px, side_px), 2 * STRIDE_PX)
 
     def _prepare(self, image: NDArray[np.uint8]) -> FloatArray:
@@ -157,11 +192,22 @@ class FastFaceDetector(Detector):
         height, width = image.shape[:2]
         rows, columns = (-(-side // STRIDE_PX) * STRIDE_PX for side in (height, width))
         canvas = self._buffers.get("canvas", (1, rows, columns, 3))
-        canvas[0, height:] = _GRAY
-        canvas[0, :, width:] = _GRAY
+        gain = _exposure_gain(image)
+        padding = round(_GRAY / gain)
+        canvas[0, height:] = padding
+        canvas[0, :, width:] = padding
         canvas[0, :height, :width] = image
         out = self._buffers.get("network", (1, 3, rows, columns), np.float32)
-        return kernels.normalize(canvas, MEAN, STD, out=out)
+        if gain == 1:
+            return kernels.normalize(canvas, MEAN, STD, out=out)
+        mean, std = (tuple(value / gain for value in values) for values in (MEAN, STD))
+        return kernels.normalize(canvas, mean, std, out=out)
+
+
+def _exposure_gain(image: NDArray[np.uint8]) -> float:
+    """How many times brighter a dark image should be; 1 for any other."""
+    mean = float(np.mean(cv2.mean(image)[:3]))
+    return 1.0 if mean >= _DARK_MEAN else min(_LIT_MEAN / max(mean, 1.0), _MAX_GAIN)
 
 
 def _check_digest(content: bytes, path: Path) -> None:

@@ -10,6 +10,9 @@ DETECTOR_FILE: Final[Path] = Path(__file__).parents[1] / "models" / "detector" /
 """Network of the distilled detector."""
 DIGEST_SUFFIX: Final = ".sha256"
 """Suffix of the file beside a network that holds its SHA-256."""
+AUTO_ROTATION: Final = "auto"
+ROTATIONS: Final[dict[str, int]] = {"0": 0, "90": 1, "180": 2, "270": 3}
+"""Quarter turns, clockwise, that bring a frame upright, by the name of the option."""
 
 
 def default_detector() -> str:

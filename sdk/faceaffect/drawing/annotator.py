@@ -17,8 +17,9 @@ from faceaffect.drawing.score_panel import (
     put_text,
     text_width_px,
 )
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.labels import AU_NAMES
-from faceaffect.types import Affect, Faces, FloatArray, Frame, PixelFormat
+from faceaffect.types import Affect, Faces, FloatArray, Frame
 
 _COLORS: Final[tuple[Color, ...]] = (
     (90, 220, 90),
@@ -85,15 +86,8 @@ class FaceAnnotator:
 
 
 def _bgr_copy(frame: Frame) -> Canvas:
-    codes = {
-        PixelFormat.RGB: cv2.COLOR_RGB2BGR,
-        PixelFormat.GRAY: cv2.COLOR_GRAY2BGR,
-        PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12,
-    }
-    pixels = np.ascontiguousarray(frame.pixels)
-    if frame.pixel_format is PixelFormat.BGR:
-        return np.array(pixels)
-    return np.asarray(cv2.cvtColor(pixels, codes[frame.pixel_format]), np.uint8)
+    bgr = to_bgr(frame)
+    return np.array(bgr) if bgr is frame.pixels else bgr
 
 
 def _enlarge(image: Canvas) -> tuple[Canvas, int]:

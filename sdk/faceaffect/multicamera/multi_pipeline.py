@@ -10,6 +10,7 @@ from faceaffect.backends import Backend, BackendOptions, open_backend
 from faceaffect.bundle.bundle import Bundle, find_bundle, open_bundle
 from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError, ModelSpec
 from faceaffect.detectors.detector import Detector
+from faceaffect.detectors.names import AUTO_ROTATION
 from faceaffect.multicamera.stream_network import StreamNetwork
 from faceaffect.outputs.affect_decoder import AffectDecoder
 from faceaffect.outputs.single_model import SingleModel
@@ -17,7 +18,7 @@ from faceaffect.pipeline import Pipeline, check_limits, to_detector
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.tracked_faces import TrackedFaces
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Affect, Faces, Frame
 
 
@@ -142,7 +143,8 @@ def open_multi_pipeline(
     threads: int = 1,
     precision: str = AUTO_PRECISION,
     max_faces: int = 8,
-    min_face_size_px: int = 40,
+    min_face_size_px: int = 24,
+    rotate: str = AUTO_ROTATION,
     smooth: bool = True,
     neutral_baseline: bool = False,
     detector: Detector | str | Path | None = None,
@@ -158,6 +160,7 @@ def open_multi_pipeline(
         precision: "fp32", "fp16" (TensorRT), "int8" or "auto".
         max_faces: Maximum number of tracked faces in each stream.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
+        rotate: As in `open_pipeline`; for all streams.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         detector: A `Detector`, a name in `detectors.names`, or the path of a YuNet file; shared.
@@ -169,7 +172,7 @@ def open_multi_pipeline(
     """
     if streams < 1:
         raise ValueError(f"expected streams >= 1, got {streams}")
-    check_limits(max_faces, min_face_size_px, threads)
+    check_limits(max_faces, min_face_size_px, threads, rotate)
     path = find_bundle(model)
     spec = ModelSpec.load(path)
     if spec.stages:
@@ -182,8 +185,8 @@ def open_multi_pipeline(
     return MultiPipeline(
         bundle,
         open_backend(backend, bundle, device=device, options=options),
-        to_detector(detector, min_face_size_px, threads),
-        TrackerConfig(max_faces=max_faces, min_face_size_px=min_face_size_px, smooth=smooth),
+        to_detector(detector, min_face_size_px, rotate, threads),
+        TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         streams,
         neutral_baseline=neutral_baseline,
     )

@@ -8,6 +8,8 @@ import numpy as np
 
 from faceaffect.bundle.model_spec import BundleError, ModelSpec
 from faceaffect.outputs.decode import (
+    EXPRESSION_COLUMNS,
+    VA_COLUMNS,
     apply_thresholds,
     decode_scores,
     hysteresis_thresholds,
@@ -114,4 +116,9 @@ class AffectDecoder:
             track.last_seen_s = time_s
             tracks[key] = track
         self._smoothed = tracks
+        if len(scores):
+            # The weights of the means differ between expressions: normalize what they distribute.
+            expression = scores[:, EXPRESSION_COLUMNS]
+            expression /= expression.sum(axis=1, keepdims=True)
+            np.clip(scores[:, VA_COLUMNS], -1, 1, out=scores[:, VA_COLUMNS])
         return au_active

@@ -15,6 +15,9 @@ from faceaffect.types import Affect, BoolArray, FloatArray
 
 _AU_END: Final = len(AU_NAMES)
 _VALENCE: Final = _AU_END + len(EXPRESSION_NAMES)
+EXPRESSION_COLUMNS: Final = slice(_AU_END, _VALENCE)
+VA_COLUMNS: Final = slice(_VALENCE, _VALENCE + 2)
+"""Columns of the scores [N, 21]."""
 
 
 def decode_scores(

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.sinks.columns import COLUMN_NAMES, NUMBERS
+from faceaffect.sinks.columns import COLUMN_NAMES, MAX_ROW_BYTES, NUMBERS
 from faceaffect.sinks.parquet_sink import require_pyarrow
 
 CHUNK_ROWS: Final = 4096
@@ -85,9 +85,20 @@ _Line = tuple[int, list[Any]]
 """Line number, and cells in the order of COLUMN_NAMES; an unknown number is None or empty."""
 
 
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Yield the lines of a file without reading an endless one."""
+    while line := stream.readline(MAX_ROW_BYTES):
+        if len(line) == MAX_ROW_BYTES and not line.endswith("\n"):
+            raise ReportError(
+                f"{path}: expected lines of less than {MAX_ROW_BYTES} characters, got a longer one;"
+                " pass the file as it was written"
+            )
+        yield line
+
+
 def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
+        reader = csv.reader(_lines(path, stream))
         try:
             header = next(reader, [])
             _check_columns(path, header)
@@ -108,7 +119,7 @@ def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
 
 def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
     with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(_lines(path, stream), 1):
             try:
                 if not isinstance(row := json.loads(line), dict):
                     raise TypeError(f"got {line[:20].strip()!r}")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 
 WARMUP_S: Final = TrackerConfig().lost_track_timeout_s
 """Warm-up of a segment: as long as a lost face is remembered, which is the longest memory."""

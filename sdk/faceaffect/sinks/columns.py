@@ -70,6 +70,8 @@ active), `expression` is the most probable expression. What the model does not p
 number columns and empty in text columns.
 """
 
+MAX_ROW_BYTES: Final[int] = 1 << 20
+"""Longest line of a file of rows that is read; a row has some hundred bytes and a name."""
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
 

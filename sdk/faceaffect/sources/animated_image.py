@@ -11,14 +11,15 @@ import numpy as np
 
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.import_opencv import import_opencv
-from faceaffect.sources.read_image import to_frame_pixels
-from faceaffect.sources.source import SourceError, SourceOptions
+from faceaffect.sources.read_image import read_image_bytes, to_frame_pixels
+from faceaffect.sources.source import SourceError, SourceOptions, check_pixel_count
 from faceaffect.system.path_text import is_utf8
 from faceaffect.types import Frame
 
 _TIFF_SUFFIXES: Final = frozenset([".tif", ".tiff"])
 _HEAD_BYTES: Final = 65536
 _MAX_WEBP_FRAMES: Final = 32767
+_MAX_PIXELS_AT_ONCE: Final = 1 << 26
 
 
 def is_animated_webp(path: Path) -> bool:
@@ -84,17 +85,26 @@ class AnimatedImage(FileSource):
             image = next(self._images, None)
 
     def _webp(self) -> Iterator[tuple[Any, float]]:
-        ok, animation = import_opencv().imdecodeanimation(
-            np.fromfile(self._path, np.uint8), 0, _MAX_WEBP_FRAMES
-        )
-        durations_s = [duration / 1000 for duration in np.ravel(animation.durations)] if ok else []
-        if sum(durations_s) > 0:
-            self.fps = len(durations_s) / sum(durations_s)
-        self.frame_count = len(durations_s)
+        """Decode some images at a time, so that a long animation does not fill the memory."""
+        content = read_image_bytes(self._path)
+        # VP8X: width - 1 and height - 1 of the canvas, 24 bits each.
+        width_px = int.from_bytes(content[24:27], "little") + 1
+        height_px = int.from_bytes(content[27:30], "little") + 1
+        check_pixel_count(self.name, width_px, height_px, self._options.max_image_pixels)
+        at_once = max(1, _MAX_PIXELS_AT_ONCE // (width_px * height_px))
+        self.frame_count = content.count(b"ANMF")
+        encoded = np.frombuffer(content, np.uint8)
         time_s = 0.0
-        for pixels, duration_s in zip(animation.frames, durations_s, strict=bool(ok)):
-            yield pixels, time_s
-            time_s += duration_s
+        for start in range(0, _MAX_WEBP_FRAMES, at_once):
+            ok, animation = import_opencv().imdecodeanimation(encoded, start, at_once)
+            durations_s = [float(ms) / 1000 for ms in np.ravel(animation.durations)] if ok else []
+            if start == 0 and sum(durations_s) > 0:
+                self.fps = len(durations_s) / sum(durations_s)
+            for pixels, duration_s in zip(animation.frames, durations_s, strict=bool(ok)):
+                yield pixels, time_s
+                time_s += duration_s
+            if len(durations_s) < at_once:
+                return
 
     def _pages(self) -> Iterator[tuple[Any, float]]:
         cv2 = import_opencv()

@@ -57,7 +57,7 @@ class ImageFiles(FileSource):
             self._indices = numbers
         self._unreadable = 0
         if self._is_single:
-            self._single = read_image(self._paths[0], self._options.max_pixels)
+            self._single = read_image(self._paths[0], self._options.max_image_pixels)
             self.size_px = (self._single[0].shape[1], self._single[0].shape[0])
 
     def _decode(self) -> Generator[Frame, None, None]:
@@ -65,9 +65,10 @@ class ImageFiles(FileSource):
             if index < self._options.start_frame:
                 continue
             try:
-                pixels, pixel_format = (
-                    self._single if self._is_single else read_image(path, self._options.max_pixels)
-                )
+                if self._is_single:
+                    pixels, pixel_format = self._single
+                else:
+                    pixels, pixel_format = read_image(path, self._options.max_image_pixels)
             except SourceError as error:
                 self._unreadable += 1
                 self.notes.append(f"skipped {error}")

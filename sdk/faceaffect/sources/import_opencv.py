@@ -6,7 +6,7 @@ import os
 from types import ModuleType
 from typing import Final
 
-from faceaffect.sources.source import DEFAULT_MAX_PIXELS
+from faceaffect.sources.source import DEFAULT_MAX_IMAGE_PIXELS
 
 MAX_PIXELS_VARIABLE: Final = "OPENCV_IO_MAX_IMAGE_PIXELS"
 """OpenCV's limit for images, checked before they are decoded; read once, when it is imported."""
@@ -15,7 +15,7 @@ MAX_PIXELS_VARIABLE: Final = "OPENCV_IO_MAX_IMAGE_PIXELS"
 def import_opencv() -> ModuleType:
     """Import OpenCV, with its log and FFmpeg's switched off unless the environment sets them."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-    os.environ.setdefault(MAX_PIXELS_VARIABLE, str(DEFAULT_MAX_PIXELS))
+    os.environ.setdefault(MAX_PIXELS_VARIABLE, str(DEFAULT_MAX_IMAGE_PIXELS))
     uses_log = "OPENCV_LOG_LEVEL" in os.environ
     import cv2
 

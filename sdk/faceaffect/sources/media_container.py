@@ -145,8 +145,8 @@ def choose_video_stream(container: Any, number: int | None, shown: str) -> Any:
     if not moving:
         content = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         image = " and a cover image" if videos else ""
-        sound = "audio" if container.streams.audio else content
-        raise SourceError(f"{shown}: expected a video, got a file with {sound}{image} only")
+        kind = "audio" if container.streams.audio else content
+        raise SourceError(f"{shown}: expected a video, got a file with {kind}{image} only")
     best = container.streams.best("video")
     return best if best in moving else moving[0]
 

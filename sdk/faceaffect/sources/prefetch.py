@@ -14,10 +14,13 @@ from faceaffect.types import Frame
 
 # A decoder that hangs in the operating system must not hang the program.
 _JOIN_TIMEOUT_S: Final = 2.0
+MAX_BUFFER_BYTES: Final[int] = 256 << 20
 
 
 class FramePrefetcher:
     """Runs a generator of frames in a thread and buffers at most `prefetch_frames` of them.
+
+    It buffers fewer, but at least one, if they have more than `MAX_BUFFER_BYTES` together.
 
     An error of the generator is raised in the consumer, after the frames before it. The generator
     is closed in the thread that ran it, so that a capture is never released while it reads.
@@ -32,11 +35,15 @@ class FramePrefetcher:
         self._thread = threading.Thread(
             target=self._decoder.run, name="faceaffect-decode", daemon=True
         )
-        self._thread.start()
         self._finalizer = weakref.finalize(self, _end_dropped, self._decoder)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no thread left
+            self._finalizer.detach()
+            raise
 
     def __iter__(self) -> Iterator[Frame]:
-        return _FrameIterator(self._decoder)
+        return _FrameIterator(self, self._decoder)
 
     def close(self) -> None:
         """Stop the thread and drop the buffered frames."""
@@ -46,9 +53,13 @@ class FramePrefetcher:
 
 
 class _FrameIterator(Iterator[Frame]):
-    """Frames of a decoder, which stops when the iterator is dropped."""
+    """Frames of a prefetcher, which stops when the iterator is dropped.
 
-    def __init__(self, decoder: _Decoder) -> None:
+    It keeps the prefetcher: in `for frame in open_source(path)` nothing else does.
+    """
+
+    def __init__(self, prefetcher: FramePrefetcher, decoder: _Decoder) -> None:
+        self._prefetcher = prefetcher
         self._decoder = decoder
         weakref.finalize(self, decoder.stop)
 
@@ -111,13 +122,18 @@ class _Decoder:
     def _put(self, frame: Frame) -> bool:
         """Buffer a frame once there is room; return False if the consumer has closed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._is_closed or len(self._buffer) < self._prefetch_frames
-            )
+            self._changed.wait_for(lambda: self._is_closed or self._has_room(frame))
             if not self._is_closed:
                 self._buffer.append(frame)
                 self._changed.notify()
             return not self._is_closed
+
+    def _has_room(self, frame: Frame) -> bool:
+        held_bytes = sum(held.pixels.nbytes for held in self._buffer)
+        return not self._buffer or (
+            len(self._buffer) < self._prefetch_frames
+            and held_bytes + frame.pixels.nbytes <= MAX_BUFFER_BYTES
+        )
 
 
 def _end_dropped(decoder: _Decoder) -> None:

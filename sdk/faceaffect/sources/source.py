@@ -17,9 +17,12 @@ class SourceError(FaceAffectError, ValueError):
     """A source that cannot be read; the message says what was expected and what to do."""
 
 
-DEFAULT_MAX_PIXELS: Final[int] = 1 << 27
-"""134 megapixels, as 16384 x 8192: 400 MB once decoded. A file of 128 kB can declare eight times as
-many."""
+DEFAULT_MAX_IMAGE_PIXELS: Final[int] = 1 << 26
+"""67 megapixels, as 8192 x 8192. Reading such an image takes 0.6 GB, with 16 bits and transparency
+1.1 GB, as a TIFF of floats 2.2 GB; a file of 128 kB can declare sixteen times as many pixels."""
+DEFAULT_MAX_VIDEO_PIXELS: Final[int] = 8192 * 4320
+"""35 megapixels, the largest format of cinemas. A decoder may hold 16 frames for reference, which
+are 1.7 GB with the ones that wait."""
 
 
 def check_pixel_count(name: str, width_px: int, height_px: int, max_pixels: int) -> None:
@@ -43,7 +46,8 @@ class SourceOptions:
         image_fps: frame rate of a folder of images: time_s = index / image_fps.
         is_video: True if the images of a folder are the frames of one video.
         reconnect_timeout_s: how long to try to reopen a camera or stream that was lost.
-        max_pixels: pixels of the largest image, or frame of a video file, that is decoded.
+        max_pixels: pixels of the largest image, or frame of a video, that is decoded; None for
+            `DEFAULT_MAX_IMAGE_PIXELS` and `DEFAULT_MAX_VIDEO_PIXELS`.
         rate_fps: frame rate of a stream without time stamps, as .h264 and .mjpeg are; None for
             what the stream says.
         allow_playlists: whether to open playlists, which may name any file of this machine.
@@ -55,7 +59,7 @@ class SourceOptions:
     image_fps: float = 30.0
     is_video: bool = False
     reconnect_timeout_s: float = 10.0
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    max_pixels: int | None = None
     rate_fps: float | None = None
     allow_playlists: bool = False
 
@@ -64,13 +68,23 @@ class SourceOptions:
             min(self.start_frame, self.seek_s, self.reconnect_timeout_s) < 0
             or self.prefetch_frames < 1
             or self.image_fps <= 0
-            or self.max_pixels < 1
+            or (self.max_pixels is not None and self.max_pixels < 1)
             or (self.rate_fps is not None and self.rate_fps <= 0)
         ):
             raise SourceError(
                 "expected start_frame >= 0, seek_s >= 0, prefetch_frames >= 1, image_fps > 0, "
                 f"max_pixels >= 1, rate_fps > 0 and reconnect_timeout_s >= 0, got {self}"
             )
+
+    @property
+    def max_image_pixels(self) -> int:
+        """Pixels of the largest image that is decoded."""
+        return self.max_pixels or DEFAULT_MAX_IMAGE_PIXELS
+
+    @property
+    def max_video_pixels(self) -> int:
+        """Pixels of the largest frame of a video that is decoded."""
+        return self.max_pixels or DEFAULT_MAX_VIDEO_PIXELS
 
 
 class Source(Protocol):

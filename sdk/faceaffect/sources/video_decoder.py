@@ -9,12 +9,14 @@ from typing import Any, Final
 from faceaffect.sources.display_filter import DecodedFrame, DisplayFilter, DisplayGeometry
 from faceaffect.sources.import_pyav import import_pyav
 from faceaffect.sources.media_container import has_no_time_stamps, start_s
+from faceaffect.sources.source import DEFAULT_MAX_VIDEO_PIXELS
 from faceaffect.system.cpu_count import cpu_count
 
 _DEFAULT_RATE_FPS: Final = 25.0  # FFmpeg's own for bare streams
 _MAX_RATE_FPS: Final = 1000.0
 _MAX_FRAMES: Final = 10**9
-_MAX_THREADS: Final = 16  # each holds an image
+_MAX_THREADS: Final = 16
+_MAX_PIXELS_OF_THREADS: Final = 1 << 28  # each thread holds an image
 _MAX_ERRORS_IN_A_ROW: Final = 1000  # packets; then nothing more will come
 _COMPLETE_FRACTION: Final = 0.99
 _HDR_CURVES: Final = {16: "PQ", 18: "HLG"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
@@ -39,6 +41,7 @@ class VideoDecoder:
         name: str,
         rate_fps: float | None = None,
         *,
+        max_pixels: int = DEFAULT_MAX_VIDEO_PIXELS,
         is_live: bool = False,
     ) -> None:
         """Prepare to decode `stream` of `container`.
@@ -48,6 +51,7 @@ class VideoDecoder:
             stream: one of its video streams.
             name: name for notes.
             rate_fps: frame rate of a bare stream.
+            max_pixels: larger frames in mid-stream are not decoded.
             is_live: whether frames are timed by their arrival; then nothing may delay them.
         """
         self.notes: list[str] = []
@@ -67,9 +71,13 @@ class VideoDecoder:
         self._lost = 0  # packets
         self._first_number = 0
         self._first_time_s = 0.0
-        stream.codec_context.thread_count = min(cpu_count(), _MAX_THREADS)
-        stream.codec_context.thread_type = "SLICE" if is_live else "AUTO"
-        self._opened_aspect = stream.codec_context.sample_aspect_ratio
+        context = stream.codec_context
+        pixels = max(1, (context.width or 1) * (context.height or 1))
+        threads = min(cpu_count(), _MAX_THREADS, _MAX_PIXELS_OF_THREADS // pixels)
+        context.thread_count = max(1, threads)
+        context.thread_type = "SLICE" if is_live else "AUTO"
+        context.options = {**context.options, "max_pixels": str(max_pixels)}
+        self._opened_aspect = context.sample_aspect_ratio
         _discard_others(container, stream)
 
     @property

@@ -45,6 +45,9 @@ class AlignedCropFaces:
         """None: no detector runs."""
         return None
 
+    def detect_in_background(self) -> None:
+        """Do nothing: no detector runs."""
+
 
 def run_on_aligned_crop(frame: Frame, run: RunFaceNetwork) -> FaceOutputs:
     """Outputs [1] for the face that fills `frame`; an unlikely face just has a low score.

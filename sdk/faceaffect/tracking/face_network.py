@@ -54,6 +54,22 @@ class FaceOutputs:
             },
         )
 
+    def replace(self, row: int, other: FaceOutputs, other_row: int) -> FaceOutputs:
+        """These rows, but `row` is row `other_row` of `other`."""
+
+        def replaced(mine: FloatArray, theirs: FloatArray) -> FloatArray:
+            values: FloatArray = mine.copy()
+            values[row] = theirs[other_row]
+            return values
+
+        return FaceOutputs(
+            replaced(self.crop_to_frame, other.crop_to_frame),
+            replaced(self.landmarks_xy, other.landmarks_xy),
+            replaced(self.face_score, other.face_score),
+            replaced(self.appearance, other.appearance),
+            {name: replaced(values, other.heads[name]) for name, values in self.heads.items()},
+        )
+
 
 RunFaceNetwork = Callable[[Frame, FloatArray], FaceOutputs]
 """Runs the network on the crops of a frame, given their transforms [N, 2, 3] (crop to frame)."""

@@ -57,3 +57,7 @@ class FaceLocator(Protocol):
     def create_prefetcher(self) -> DetectionPrefetcher | None:
         """Prefetcher for the source that begins now; None if detections cannot be prefetched."""
         ...
+
+    def detect_in_background(self) -> None:
+        """Run the detector of a live source beside its frames, until `reset`."""
+        ...

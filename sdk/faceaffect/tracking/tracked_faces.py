@@ -9,7 +9,8 @@ from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.face_network import FrameNetwork
 from faceaffect.tracking.located_faces import LocatedFaces
-from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
+from faceaffect.tracking.tracker import FaceTracker
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import FloatArray, Frame
 
 
@@ -58,3 +59,7 @@ class TrackedFaces:
         """Prefetcher for the source that begins now; None if the detector cannot be cloned."""
         clone = self._detector.clone()
         return None if clone is None else self._tracker.create_prefetcher(clone)
+
+    def detect_in_background(self) -> None:
+        """Run the detector of a live source beside its frames, until `reset`."""
+        self._tracker.detect_in_background()

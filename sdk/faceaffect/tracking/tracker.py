@@ -2,74 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from faceaffect.detectors.detector import BackgroundDetector, Detections, Detector
-from faceaffect.geometry import (
-    FacePlacement,
-    box_from_landmarks,
-    estimate_crop_to_frame,
-    iou,
-    keypoints_from_landmarks,
-    place_face,
-)
+from faceaffect.detectors.turned_detector import turned_detectors
+from faceaffect.geometry import FacePlacement, place_face
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.appearance import cosine_similarity
+from faceaffect.tracking.background_detection import BackgroundDetection, QueuedDetection
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 from faceaffect.tracking.face_network import FaceOutputs, RunFaceNetwork
+from faceaffect.tracking.new_faces import NewFaces, is_plausible
 from faceaffect.tracking.shot_detector import ShotChangeDetector
-from faceaffect.tracking.track import (
-    SAME_FACE_IOU,
-    Track,
-    is_near,
-    is_plausible,
-    suppress_duplicate_tracks,
-)
+from faceaffect.tracking.track import SAME_FACE_OVERLAP, Track, is_beside, overlap_of_smaller
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import FloatArray, Frame
 
-
-@dataclass(frozen=True, slots=True)
-class TrackerConfig:
-    """Thresholds and intervals of the tracker. Times are seconds of the source's clock."""
-
-    max_faces: int = 8
-    min_face_size_px: int = 40
-    smooth: bool = True  # whether landmarks are smoothed
-
-    # Face scores.
-    keep_threshold: float = 0.35
-    new_track_threshold: float = 0.5
-    reject_threshold: float = 0.05  # below which a detection is dropped after the first crop
-
-    # Similarities of appearance. Measured: one face in consecutive frames has at least 0.88, two
-    # people have less than 0.77 in 99.9 % of the pairs.
-    appearance_step_threshold: float = 0.75  # below which a tracked face is realigned
-    appearance_person_threshold: float = 0.8  # below which the realigned face is somebody else
-    appearance_reid_threshold: float = 0.8  # from which a new face gets the id of a lost track
-    # Replaces the two above in the first frame of a shot, where another person is likely. Measured:
-    # two people in front of one background have 0.80, one person has at least 0.88.
-    appearance_after_cut_threshold: float = 0.85
-
-    # Detector runs.
-    min_detect_interval_s: float = 0.3
-    max_detect_interval_s: float = 1.2
-    fast_detect_interval_s: float = 0.25  # replaces both with a fast detector
-    # Largest interval between runs at full resolution of a fast detector while a face is tracked.
-    full_resolution_interval_s: float = 1.2
-    max_idle_interval_s: float = 0.25  # while no face is tracked
-    lost_track_timeout_s: float = 2.0  # how long a lost track can be resumed
+_TOUCHING_OVERLAP: Final = 0.1
+_ANYBODY: Final = -0.1
+"""Similarity of strangers, which the half of a face and its whole may have, too."""
+_NEXT_FRAME_S: Final = 0.1
+"""Time within which a face that was lost and one that is found are most likely the same."""
+_BRIEFLY_HIDDEN_S: Final = 1.5
+"""Time within which the one who comes out beside a face is most likely the one lost there."""
 
 
 class FaceTracker:
-    """Tracks the faces of one source; `tracks` are those of the last frame.
-
-    A `BackgroundDetector` runs beside the next frame, in which the faces that it finds appear; on
-    the first frame of a source, which may be the only one, the tracker waits for it.
-    """
+    """Tracks the faces of one source; `tracks` are those of the last frame."""
 
     def __init__(
         self,
@@ -79,11 +42,11 @@ class FaceTracker:
         timer: StageTimer | None = None,
     ) -> None:
         self._detector = detector
-        self._background = detector if isinstance(detector, BackgroundDetector) else None
-        self._is_detecting = False
+        self._turned = turned_detectors(detector) if config.tries_turned else []
         self._run = run
         self._config = config
         self._timer = timer or StageTimer()
+        self._new_faces = NewFaces(detector, run, config, self._timer)
         fast = detector.is_fast
         self._initial_schedule = DetectionSchedule(
             config.fast_detect_interval_s if fast else config.min_detect_interval_s,
@@ -92,6 +55,7 @@ class FaceTracker:
             max_idle_interval_s=config.max_idle_interval_s,
         )
         self._next_id = 1
+        self._background: BackgroundDetection | QueuedDetection | None = None
         self.reset()
 
     def reset(self, track_ids: bool = False) -> None:
@@ -100,12 +64,17 @@ class FaceTracker:
             self._next_id = 1
         self.tracks: list[Track] = []
         self._lost_tracks: list[Track] = []
-        self._drop_background_run()
         self._shot_detector = ShotChangeDetector()
         self._is_cut = False
         self._schedule = self._initial_schedule
         self._clock = MonotonicClock()
         self._prefetcher: DetectionPrefetcher | None = None
+        if self._background is not None:
+            self._background.close()
+        self._background = None
+        if isinstance(self._detector, BackgroundDetector):
+            self._background = QueuedDetection(self._detector)
+        self._is_detection_urgent = False
 
     def set_next_track_id(self, track_id: int) -> None:
         """Give new tracks ids of at least `track_id`; ids never go back."""
@@ -115,6 +84,15 @@ class FaceTracker:
         """Take detections from a prefetcher over a clone of the detector, until `reset`."""
         self._prefetcher = DetectionPrefetcher(detector, self._schedule)
         return self._prefetcher
+
+    def detect_in_background(self) -> None:
+        """Run the detector beside the frames, until `reset`; not all runs give the same rows then.
+
+        Detections enter in the first frame after the run, mostly the next one. A detector that
+        needs no thread runs beside the frames in any case.
+        """
+        if self._background is None:
+            self._background = BackgroundDetection()
 
     def update(self, frame: Frame) -> FaceOutputs:
         """Track the faces into `frame`, and detect new ones when the schedule says so.
@@ -133,46 +111,12 @@ class FaceTracker:
             for track in self._lost_tracks
             if now_s - track.last_seen_s <= self._config.lost_track_timeout_s
         ]
-        if cut:
-            self._drop_background_run()  # its faces are of another shot
-        elif self._background is not None and self._is_detecting:
-            outputs = self._finish_background_run(self._background, frame, outputs)
+        if self._runs_in_background(frame):
+            return self._detect_in_background(frame, outputs, is_urgent=cut or lost)
         if cut or lost or self._schedule.should_detect(now_s):
             full_resolution = cut or lost or self._schedule.full_resolution(now_s)
-            if self._background is not None and self._schedule.has_run:
-                with self._timer.stage("detect"):
-                    self._background.start(frame, full_resolution=full_resolution)
-                self._is_detecting = True
-                self._reschedule(now_s, full_resolution, has_new_tracks=False)
-            else:
-                outputs = self._detect_new_faces(frame, outputs, full_resolution)
+            outputs = self._detect_new_faces(frame, outputs, full_resolution)
         return outputs
-
-    def _finish_background_run(
-        self, detector: BackgroundDetector, frame: Frame, outputs: FaceOutputs
-    ) -> FaceOutputs:
-        """Faces that a run on the frame before found start or resume a track in this one."""
-        self._is_detecting = False
-        count_before = len(self.tracks)
-        with self._timer.stage("detect"):
-            detections = detector.finish()
-        outputs = self._add_tracks(frame, outputs, detections)
-        if len(self.tracks) > count_before:
-            self._schedule = replace(
-                self._schedule,
-                interval_s=self._initial_schedule.interval_s,
-                idle_runs=0,
-                has_tracks=True,
-                has_room=len(self.tracks) < self._config.max_faces,
-            )
-        return outputs
-
-    def _drop_background_run(self) -> None:
-        """Wait for the run that was started, if any, and forget its faces."""
-        if self._background is not None and self._is_detecting:
-            self._is_detecting = False
-            with suppress(RuntimeError):  # of a lost GPU: the next run reports it
-                self._background.finish()
 
     @property
     def next_crops(self) -> FloatArray:
@@ -194,49 +138,90 @@ class FaceTracker:
         """Tracks that continue in `frame`, with their outputs; the others become lost tracks."""
         tracks = self.tracks
         outputs = self._run(frame, self.next_crops)
-        rows: list[int] = []
-        for row, track in enumerate(tracks):
-            landmarks_xy = outputs.landmarks_xy[row]
-            placement = place_face(landmarks_xy)
-            if self._continues(frame, outputs, row, placement):
-                track.update(
-                    landmarks_xy,
-                    placement,
-                    outputs.appearance[row],
-                    frame.time_s,
-                    self._config.smooth,
-                )
-                rows.append(row)
-            else:
-                self._lost_tracks.append(track)
-        rows = suppress_duplicate_tracks(rows, tracks)
+        placements = [place_face(outputs.landmarks_xy[row]) for row in range(len(tracks))]
+        rows = [
+            row
+            for row, placement in enumerate(placements)
+            if self._continues(frame, outputs, row, placement)
+        ]
+        overlapping: set[int] = set()
+        if len(rows) > 1:
+            rows, overlapping = self._separate(rows, outputs, placements)
+        for row in rows:
+            tracks[row].update(
+                outputs,
+                row,
+                placements[row],
+                frame.time_s,
+                smooth=self._config.smooth,
+                is_alone=row not in overlapping,
+            )
         if len(rows) < len(tracks):
+            kept = [tracks[row] for row in rows]
+            for track in (track for row, track in enumerate(tracks) if row not in rows):
+                track.was_hidden = any(is_beside(track.box_xyxy, t.box_xyxy) for t in kept)
+                self._lost_tracks.append(track)
             outputs = outputs.select(rows)
         return [tracks[row] for row in rows], outputs
+
+    def _separate(
+        self, rows: list[int], outputs: FaceOutputs, placements: list[FacePlacement]
+    ) -> tuple[list[int], set[int]]:
+        """Where faces overlap, drop the tracks that sit on the face of another track.
+
+        Returns:
+            The rows that are kept, and those that overlap another one.
+        """
+        overlapping: set[int] = set()
+        dropped: set[int] = set()
+        for index, first in enumerate(rows):
+            for second in rows[index + 1 :]:
+                boxes = placements[first].box_xyxy, placements[second].box_xyxy
+                if first in dropped or second in dropped or not is_beside(*boxes):
+                    continue
+                overlapping |= {first, second}
+                overlap = overlap_of_smaller(*boxes)
+                if overlap < _TOUCHING_OVERLAP:
+                    continue
+                margins = {
+                    row: self._margin(outputs, row, other)
+                    for row, other in ((first, second), (second, first))
+                }
+                worse = min(margins, key=lambda row: (margins[row], -row))
+                # Two tracks on one face: the better one stays. Else each must be itself.
+                if overlap >= SAME_FACE_OVERLAP or margins[worse] < 0:
+                    dropped.add(worse)
+        return [row for row in rows if row not in dropped], overlapping
+
+    def _margin(self, outputs: FaceOutputs, row: int, other: int) -> float:
+        """How much more the face of track `row` resembles that track than track `other`."""
+        appearance = outputs.appearance[row]
+        own, others = self.tracks[row].reference, self.tracks[other].reference
+        return cosine_similarity(own, appearance) - cosine_similarity(others, appearance)
 
     def _continues(
         self, frame: Frame, outputs: FaceOutputs, row: int, placement: FacePlacement
     ) -> bool:
         """Whether the crop of track `row` shows a face, and that of the same person."""
-        appearance = self.tracks[row].appearance
+        track = self.tracks[row]
         config = self._config
         if outputs.face_score[row] < config.keep_threshold:
             return False
         if not is_plausible(frame, placement, outputs.crop_to_frame[row]):
             return False
         if not self._is_cut:
-            similarity = cosine_similarity(appearance, outputs.appearance[row])
+            similarity = cosine_similarity(track.appearance, outputs.appearance[row])
             if similarity >= config.appearance_step_threshold:
                 return True
         realigned = self._run(frame, placement.crop_to_frame[None])
-        threshold = (
-            config.appearance_after_cut_threshold
-            if self._is_cut
-            else config.appearance_person_threshold
-        )
-        return bool(
-            realigned.face_score[0] >= config.keep_threshold
-            and cosine_similarity(appearance, realigned.appearance[0]) >= threshold
+        if realigned.face_score[0] < config.keep_threshold:
+            return False
+        similarity = cosine_similarity(track.appearance, realigned.appearance[0])
+        if self._is_cut:
+            return similarity >= config.appearance_after_cut_threshold
+        return similarity >= config.appearance_person_threshold or (
+            similarity >= config.appearance_turned_threshold
+            and track.may_have_turned_to(realigned, 0, placement.box_xyxy, frame.time_s)
         )
 
     def _detect_new_faces(
@@ -244,33 +229,72 @@ class FaceTracker:
     ) -> FaceOutputs:
         """Run the detector; faces that are not tracked yet start or resume a track."""
         count_before = len(self.tracks)
-        outputs = self._add_tracks(frame, outputs, self._detect(frame, full_resolution))
+        outputs = self._add_faces(frame, outputs, self._detect(frame, full_resolution))
+        if self._turned and not self.tracks:
+            outputs = self._detect_turned_faces(frame, outputs)
         has_new_tracks = len(self.tracks) > count_before
         self._reschedule(frame.time_s, full_resolution, has_new_tracks)
         return outputs
 
-    def _add_tracks(
-        self, frame: Frame, outputs: FaceOutputs, detections: Detections
+    def _runs_in_background(self, frame: Frame) -> bool:
+        if isinstance(self._background, QueuedDetection):
+            return self._schedule.has_run  # the first frame may be the only one
+        return self._background is not None and isinstance(frame, Frame)
+
+    def _detect_in_background(
+        self, frame: Frame, outputs: FaceOutputs, is_urgent: bool
     ) -> FaceOutputs:
-        """Faces that are not tracked yet start or resume a track; their outputs are appended."""
-        config = self._config
-        untracked = self._untracked(detections)[: config.max_faces - len(self.tracks)]
-        if untracked:
-            crops = estimate_crop_to_frame(detections.keypoints_xy[untracked])
-            # The detector's keypoints are coarse: the network's own landmarks refine the crop.
-            for _ in range(2):
-                coarse = self._run(frame, crops)
-                # Fast detectors have false positives: what is clearly no face is dropped at once.
-                kept_xy = coarse.landmarks_xy[coarse.face_score >= config.reject_threshold]
-                crops = estimate_crop_to_frame(keypoints_from_landmarks(kept_xy))
-            refined = self._run(frame, crops)
-            rows = [row for row in range(len(crops)) if self._is_face(frame, refined, row)]
-            rows = self._not_overlapping_tracks(rows, refined)
-            rows = self._verify(frame, rows, refined)
-            for row in rows:
-                self.tracks.append(self._start_track(refined, row, frame.time_s))
-            if rows:
-                outputs = outputs.concat(refined.select(rows))
+        """Take the detections of a finished run, and start the next one when it is due."""
+        background, schedule = self._background, self._schedule
+        assert background is not None
+        self._is_detection_urgent |= is_urgent
+        if self._is_cut:
+            background.discard()
+        count_before = len(self.tracks)
+        with self._timer.stage("detect"):
+            finished = background.poll()
+        for detections in finished or ():
+            if len(self.tracks) > count_before:
+                break
+            outputs = self._add_faces(frame, outputs, detections)
+        if isinstance(background, QueuedDetection) and finished and not self.tracks:
+            outputs = self._detect_turned_faces(frame, outputs)
+        now_s = frame.time_s
+        if not background.is_busy and (self._is_detection_urgent or schedule.should_detect(now_s)):
+            full_resolution = self._is_detection_urgent or schedule.full_resolution(now_s)
+            turned = [] if self.tracks else self._turned_of_run()
+            with self._timer.stage("detect"):
+                background.submit(frame, [self._detector, *turned], full_resolution)
+            self._is_detection_urgent = False
+            self._reschedule(now_s, full_resolution, has_new_tracks=False)
+        if len(self.tracks) > count_before:
+            self._schedule = replace(
+                self._schedule,
+                interval_s=self._initial_schedule.interval_s,
+                idle_runs=0,
+                has_tracks=True,
+                has_room=len(self.tracks) < self._config.max_faces,
+            )
+        return outputs
+
+    def _add_faces(self, frame: Frame, outputs: FaceOutputs, detections: Detections) -> FaceOutputs:
+        boxes = [track.box_xyxy for track in self.tracks]
+        room = self._config.max_faces - len(boxes)
+        new = self._new_faces.find(frame, detections, boxes, room)
+        if new is None:
+            return outputs
+        for row in range(len(new.face_score)):
+            self.tracks.append(self._start_track(new, row, frame.time_s))
+        return outputs.concat(new)
+
+    def _detect_turned_faces(self, frame: Frame, outputs: FaceOutputs) -> FaceOutputs:
+        """Look for sideways faces: in all directions at first, then in one a run."""
+        for turned in self._turned_of_run():
+            with self._timer.stage("detect"):
+                detections = turned.detect(frame)
+            outputs = self._add_faces(frame, outputs, detections)
+            if self.tracks:
+                break
         return outputs
 
     def _detect(self, frame: Frame, full_resolution: bool) -> Detections:
@@ -296,74 +320,58 @@ class FaceTracker:
         if self._prefetcher is not None:
             self._prefetcher.reschedule(self._schedule)
 
-    def _untracked(self, detections: Detections) -> list[int]:
-        """Rows of the detections whose center is in no tracked face."""
-        if not self.tracks:
-            return list(range(len(detections)))
-        boxes = np.stack([track.box_xyxy for track in self.tracks])
-        centers = detections.keypoints_xy.mean(axis=1)[:, None]
-        inside = (centers >= boxes[None, :, :2]) & (centers <= boxes[None, :, 2:])
-        return [int(row) for row in np.flatnonzero(~inside.all(axis=2).any(axis=1))]
-
-    def _is_face(self, frame: Frame, outputs: FaceOutputs, row: int) -> bool:
-        landmarks_xy = outputs.landmarks_xy[row]
-        min_height_px = 0.6 * self._config.min_face_size_px
-        return bool(
-            outputs.face_score[row] >= self._config.new_track_threshold
-            and np.ptp(landmarks_xy[:, 1]) >= min_height_px
-            and is_plausible(frame, place_face(landmarks_xy), outputs.crop_to_frame[row])
-        )
-
-    def _not_overlapping_tracks(self, rows: list[int], outputs: FaceOutputs) -> list[int]:
-        """Rows whose face overlaps no track and no earlier row."""
-        boxes = [track.box_xyxy for track in self.tracks]
-        kept = []
-        for row in rows:
-            box = box_from_landmarks(outputs.landmarks_xy[row : row + 1])[0]
-            if all(iou(box, other) < SAME_FACE_IOU for other in boxes):
-                boxes.append(box)
-                kept.append(row)
-        return kept
-
-    def _verify(self, frame: Frame, rows: list[int], outputs: FaceOutputs) -> list[int]:
-        """Rows that the detector's verifier accepts at the network's landmarks."""
-        if not rows:
-            return rows
-        crops = estimate_crop_to_frame(keypoints_from_landmarks(outputs.landmarks_xy[rows]))
-        with self._timer.stage("detect"):
-            is_accepted = self._detector.verify(frame, crops).tolist()
-        return [row for row, accepted in zip(rows, is_accepted, strict=True) if accepted]
+    def _turned_of_run(self) -> list[Detector]:
+        """Detectors for sideways faces: all in the first run without a face, then one a run."""
+        runs = self._schedule.idle_runs
+        if runs == 0 or not self._turned:
+            return self._turned
+        return [self._turned[runs % len(self._turned)]]
 
     def _start_track(self, outputs: FaceOutputs, row: int, time_s: float) -> Track:
         """A track for a new face: a lost one that it certainly is, else one with a new id."""
-        landmarks_xy = outputs.landmarks_xy[row]
-        appearance = outputs.appearance[row]
-        track_id = self._resume_lost_track(landmarks_xy, appearance, time_s)
-        if track_id is None:
-            track_id = self._next_id
-            self._next_id += 1
-        track = Track(track_id, landmarks_xy, appearance, time_s)
-        track.update(
-            landmarks_xy, place_face(landmarks_xy), appearance, time_s, self._config.smooth
-        )
+        placement = place_face(outputs.landmarks_xy[row])
+        lost = self._resume_lost_track(outputs, row, placement, time_s)
+        if lost is None:
+            track_id, self._next_id = self._next_id, self._next_id + 1
+        else:
+            track_id = lost.track_id
+        track = Track(track_id, outputs.landmarks_xy[row], outputs.appearance[row], time_s)
+        if lost is not None:
+            track.resume(lost)
+        is_alone = not any(is_beside(placement.box_xyxy, other.box_xyxy) for other in self.tracks)
+        track.update(outputs, row, placement, time_s, smooth=self._config.smooth, is_alone=is_alone)
         return track
 
     def _resume_lost_track(
-        self, landmarks_xy: FloatArray, appearance: FloatArray, time_s: float
-    ) -> int | None:
-        """Id of the most similar lost track nearby, which is no longer lost."""
-        threshold = (
-            self._config.appearance_after_cut_threshold
-            if self._is_cut
-            else self._config.appearance_reid_threshold
-        )
-        similarities = [cosine_similarity(t.appearance, appearance) for t in self._lost_tracks]
-        for index in sorted(range(len(similarities)), key=lambda i: -similarities[i]):
-            track = self._lost_tracks[index]
-            gap_s = time_s - track.last_seen_s
-            if similarities[index] >= threshold and is_near(
-                track.landmarks_xy, landmarks_xy, gap_s
-            ):
-                del self._lost_tracks[index]
-                return track.track_id
+        self, outputs: FaceOutputs, row: int, placement: FacePlacement, time_s: float
+    ) -> Track | None:
+        """The most similar lost track nearby, which is no longer lost."""
+        config = self._config
+        box = placement.box_xyxy
+        threshold = config.appearance_after_cut_threshold
+        appearance = outputs.appearance[row]
+        ranked = [(track.similarity(appearance), track) for track in self._lost_tracks]
+        for similarity, track in sorted(ranked, key=lambda pair: -pair[0]):
+            if not self._is_cut:
+                threshold = self._resume_threshold(track, outputs, row, box, time_s)
+            if similarity >= threshold and track.could_be_at(box, time_s):
+                self._lost_tracks.remove(track)
+                return track
         return None
+
+    def _resume_threshold(
+        self, lost: Track, outputs: FaceOutputs, row: int, box_xyxy: FloatArray, time_s: float
+    ) -> float:
+        """Similarity from which the new face at `box_xyxy` is the one of a lost track."""
+        config = self._config
+        gap_s = time_s - lost.last_seen_s
+        thresholds = [config.appearance_reid_threshold]
+        if lost.was_hidden:
+            is_brief = gap_s <= _BRIEFLY_HIDDEN_S
+            thresholds.append(_ANYBODY if is_brief else config.appearance_hidden_threshold)
+        is_next = gap_s <= _NEXT_FRAME_S
+        if lost.may_have_turned_to(outputs, row, box_xyxy, time_s):
+            thresholds.append(_ANYBODY if is_next else config.appearance_turned_threshold)
+        elif is_next and lost.is_near(box_xyxy):
+            thresholds.append(config.appearance_next_frame_threshold)
+        return min(thresholds)

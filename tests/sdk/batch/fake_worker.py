@@ -1,7 +1,8 @@
 """Worker process without a model, controlled by the names of its inputs.
 
 `dies` kills the process, `dies-once` only the first time (recorded in a file beside the input),
-`stop` ends the run.
+`stop` ends the run. The model `none` does not exist; any other names a file, and as long as that
+does not exist a process creates it and is killed while it starts.
 """
 
 import json
@@ -21,6 +22,10 @@ def main() -> None:
     if settings["model"] == "none":
         send(stop="no such model")
         return
+    first = Path(settings["model"]) if settings["model"] else None
+    if first is not None and not first.exists():
+        first.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     send(ready=os.getpid())
     for line in sys.stdin:
         task = json.loads(line)

@@ -71,6 +71,13 @@ def test_run_worker_that_cannot_start_raises(
         results(pool(*arguments), tasks(tmp_path, "a", "b", "c"))
 
 
+def test_run_worker_killed_while_it_starts_is_replaced(tmp_path: Path) -> None:
+    marker = tmp_path / "dies-once"
+    ended = results(pool(1, str(marker)), tasks(tmp_path, "a", "b"))
+    assert marker.exists()
+    assert [(one.name, one.error) for one in ended] == [("a", ""), ("b", "")]
+
+
 def test_run_stop_message_raises(tmp_path: Path) -> None:
     with pytest.raises(BatchError, match="the disk is full"):
         results(pool(2), tasks(tmp_path, "a", "stop", "b"))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.html_report import report_page, write_report
-from tests.sdk.bench.synthetic_records import synthetic_record
 
 REQUIRES = ("jinja2", "matplotlib")
 

@@ -24,6 +24,9 @@ class SleepyPipeline:
     def reset(self) -> None:
         self.indices.clear()
 
+    def prefetch_detections(self, source: Any) -> None:
+        """Detect nothing."""
+
     def analyze(self, frame: Frame) -> None:
         time.sleep(self._frame_s + (0 if self.indices else self._first_s))
         self.indices.append(frame.index)

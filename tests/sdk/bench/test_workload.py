@@ -98,7 +98,7 @@ def test_make_workload_of_image_makes_video(tmp_path: Path) -> None:
     [
         (
             {"num_faces": 100, "size": (640, 360)},
-            "100 faces of at least 40 px do not fit into 640x360",
+            "100 faces of at least 24 px do not fit into 640x360",
         ),
         ({"num_faces": 1, "size": (64, 48)}, "do not fit"),
         ({"num_faces": 4, "size": (320, 240), "min_face_size_px": 90}, "smaller --min-face-size"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from faceaffect.bundle.bundle import model_bytes, open_bundle
+from faceaffect.bundle.bundle import MODEL_FILE, model_bytes, open_bundle
 from faceaffect.bundle.fp16_delta import (
     FP16_DELTA_FILE,
     decode_fp16,
@@ -41,11 +41,19 @@ def test_decode_fp16_restores_encoded_model() -> None:
     assert decode_fp16(b"anything", encode_fp16_delta(b"anything", FP16_MODEL, [])) == FP16_MODEL
 
 
-@pytest.mark.parametrize("ranges", [[(4, 3, 7), (27, 40, 5)], [(4, 3, 900)], [(4, -1, 2)]])
-def test_encode_fp16_delta_with_wrong_ranges_raises(ranges: list[tuple[int, int, int]]) -> None:
-    with pytest.raises(
-        ValueError, match=r"made for another fp32 model|expected float32 values inside"
-    ):
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ([(4, 3, 7), (27, 40, 5)], "made for another fp32 model"),
+        ([(4, 3, 50)], "expected float32 values inside"),
+        ([(4, -1, 2)], "expected float32 values inside"),
+        ([(4, 3, 900)], "at most 4 times the fp32 model"),
+    ],
+)
+def test_encode_fp16_delta_with_wrong_ranges_raises(
+    ranges: list[tuple[int, int, int]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         encode_fp16_delta(BASE, FP16_MODEL, ranges)
 
 
@@ -92,8 +100,9 @@ def test_bundle_with_fp16_delta_has_fp16(tmp_path: Path) -> None:
             spec, files=bundle.spec.files | {FP16_DELTA_FILE: sha256(content).hexdigest()}
         ).save(folder)
 
-    store(encode_fp16_delta(bundle.onnx, b"half of it", []))
-    assert model_bytes(open_bundle(folder), "fp16") == b"half of it"
+    other = (write_tiny_bundle(tmp_path / "other", size_px=64) / MODEL_FILE).read_bytes()
+    store(encode_fp16_delta(bundle.onnx, other, []))
+    assert model_bytes(open_bundle(folder), "fp16") == other
     store(b"damaged, under a right checksum")
     with pytest.raises(BundleError, match=r"model.fp16.delta: expected a delta file"):
         model_bytes(open_bundle(folder), "fp16")

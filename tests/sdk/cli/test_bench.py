@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench import run as bench_run
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.record import Record, Result, Round
 from faceaffect.cli import main
-from tests.sdk.bench.synthetic_records import synthetic_record
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"
@@ -233,7 +233,7 @@ def test_bench_save_html_equals_html_of_loaded_record(
         (["--backend", "magic"], "backend must be auto or one of"),
         (
             ["--precision", "fp16"],
-            "expected --precision fp16 and --device auto",
+            "precision fp16 needs an NVIDIA GPU, and there is none",
         ),
         (["--precision", "int9"], "precision must be auto or one of"),
         (["--backend", "onnx", "--device", "cuda:0"], "runs on device 'cpu' only"),

@@ -7,8 +7,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
+from benchmarks.kernel_cases import flat_frame
 from faceaffect.detectors.yunet import YunetDetector
 from faceaffect.types import Frame, PixelFormat
 
@@ -27,10 +29,18 @@ class FakeNetwork:
         return 1, self.rows
 
 
+def write_identity(path: Path) -> None:
+    """Write the smallest network that `check_onnx` accepts."""
+    sides = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "identity", sides[:1], sides[1:])
+    onnx.save(onnx.helper.make_model(graph), path)
+
+
 def open_fake(
     rows: np.ndarray | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> YunetDetector:
-    (tmp_path / "yunet.onnx").write_bytes(b"x")
+    write_identity(tmp_path / "yunet.onnx")
     network: Any = FakeNetwork(rows)
     monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *_: network)
     return YunetDetector(tmp_path / "yunet.onnx")
@@ -63,12 +73,8 @@ def test_yunet_detections_are_sorted_and_in_frame_pixels(
 def test_yunet_without_faces_returns_empty_for_any_pixel_format(
     pixel_format: PixelFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shape = {PixelFormat.GRAY: (480, 640), PixelFormat.NV12: (720, 640)}.get(
-        pixel_format, (480, 640, 3)
-    )
-    detections = open_fake(None, tmp_path, monkeypatch).detect(
-        Frame(np.zeros(shape, np.uint8), pixel_format)
-    )
+    frame = flat_frame(pixel_format, 480, 640, 0)
+    detections = open_fake(None, tmp_path, monkeypatch).detect(frame)
     assert len(detections) == 0
     assert detections.keypoints_xy.shape == (0, 5, 2)
 
@@ -86,5 +92,18 @@ def test_pipeline_with_yunet_file_uses_it(shared: Path, trained: None) -> None:
 
 def test_yunet_with_other_file_raises(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no network")
-    with pytest.raises(ValueError, match="expected YuNet's ONNX file"):
+    with pytest.raises(ValueError, match=r"no\.onnx: expected ONNX"):
+        YunetDetector(tmp_path / "no.onnx")
+
+
+def test_yunet_with_network_that_opencv_cannot_load_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_identity(tmp_path / "no.onnx")
+
+    def refuse(*_: object) -> None:
+        raise cv2.error("no such layer")
+
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", refuse)
+    with pytest.raises(ValueError, match=r"expected YuNet's ONNX file, got .*no such layer"):
         YunetDetector(tmp_path / "no.onnx")

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.decode import decode_affect, decode_scores
+from faceaffect.system.stage_timer import StageTimer
 from tests.sdk.tiny_bundle import tiny_spec
 
 
@@ -44,3 +46,24 @@ def test_decode_affect_without_faces_is_empty() -> None:
     affect = decode_affect(*(np.zeros((0, n), np.float32) for n in (12, 7, 2)), tiny_spec())
     assert len(affect) == 0
     assert affect.au_active.shape == (0, 12)
+
+
+def test_decoder_with_smoothing_keeps_distribution_and_range() -> None:
+    decoder = AffectDecoder(
+        tiny_spec(), StageTimer(), smooth=True, neutral_baseline=False, is_video=True
+    )
+    random = np.random.default_rng(3)
+    ids = np.array([4, 7])
+    deviation = 0.0
+    for index in range(200):
+        logits = AffectLogits(
+            random.normal(0, 3, (2, 12)).astype(np.float32),
+            random.normal(0, 2 + index % 5, (2, 7)).astype(np.float32),
+            random.normal(0, 40, (2, 2)).astype(np.float32),
+            is_va_raw=True,
+        )
+        affect = decoder.decode(logits, ids, index / 30)
+        total = affect.expression_probability.sum(axis=1, dtype=np.float64)
+        deviation = max(deviation, float(np.abs(total - 1).max()))
+        assert np.abs([affect.valence, affect.arousal]).max() <= 1
+    assert deviation < 1e-6

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from faceaffect.segments.plan import MAX_SEGMENT_FRAMES, WARMUP_S, plan_segments
-from faceaffect.tracking.tracker import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig
 
 
 @pytest.mark.parametrize("first", [0, 137])

@@ -26,7 +26,7 @@ def test_row_formats_store_equal_values_with_special_characters_and_nan() -> Non
     assert list(named) == list(read) == list(COLUMN_NAMES)
     assert (named["quality"], read["quality"]) == (None, "")
     assert (named["valence"], read["valence"]) == (0.0, "0.0")
-    assert named["source"] == read["source"] == 'a "b", c\\x0aü.mp4'
+    assert named["source"] == read["source"] == 'a "b", c\\nü.mp4'
     assert all(str(named[name]) == read[name] for name in COLUMN_NAMES if name != "quality")
 
 

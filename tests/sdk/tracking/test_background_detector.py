@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from faceaffect.detectors.detector import BackgroundDetector, Detections
-from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
+from faceaffect.tracking.tracker import FaceTracker
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import Frame
 from tests.sdk.tracking.test_tracker import ANN, BEN, FPS, World
 

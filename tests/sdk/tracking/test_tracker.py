@@ -11,7 +11,8 @@ import pytest
 from faceaffect.detectors import Detections, Detector
 from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks, transform_points
 from faceaffect.tracking.face_network import FaceOutputs
-from faceaffect.tracking.tracker import FaceTracker, TrackerConfig
+from faceaffect.tracking.tracker import FaceTracker
+from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import BoolArray, FloatArray, Frame
 from tests.sdk.tiny_bundle import face_shape
 
@@ -49,6 +50,7 @@ class World(Detector):
 
     people: list[Person] = field(default_factory=list)
     level: int = 90
+    quality_logit: float = 0.0
     runs: list[float] = field(default_factory=list)  # times at which the detector ran
     name: str = "world"
 
@@ -76,7 +78,8 @@ class World(Detector):
                 landmarks[row] = near.landmarks_xy
                 appearance[row] = near.appearance
                 score[row] = 0.97
-        return FaceOutputs(maps, landmarks, score, appearance, {})
+        heads = {"quality_logit": np.full(len(maps), self.quality_logit, np.float32)}
+        return FaceOutputs(maps, landmarks, score, appearance, heads)
 
 
 class Video:
@@ -241,7 +244,7 @@ def test_tracker_with_small_faces_ignores_them() -> None:
 def test_tracker_with_low_face_score_starts_no_track() -> None:
     video = Video()
     infer = video.world.infer
-    video.tracker._run = lambda frame, maps: replace(
+    video.tracker._new_faces._run = lambda frame, maps: replace(
         infer(frame, maps), face_score=np.full(len(maps), 0.3, np.float32)
     )
     assert video.run([ANN], 10) == []
@@ -251,7 +254,7 @@ def test_tracker_with_nan_landmarks_ends_track() -> None:
     video = Video()
     video.run([ANN], 5)
     infer = video.world.infer
-    video.tracker._run = lambda frame, maps: replace(
+    video.tracker._run = video.tracker._new_faces._run = lambda frame, maps: replace(
         infer(frame, maps), landmarks_xy=np.full((len(maps), 68, 2), np.nan)
     )
     assert video.run([ANN], 3) == []
@@ -347,6 +350,7 @@ def test_tracker_with_fast_detector_verifies_new_face_once() -> None:
     world = FastWorld()
     tracker = FaceTracker(world, world.infer, TrackerConfig())
     world.people = [Person(200, 200, 0)]
+    world.quality_logit = -1.0  # a quality of 0.27: in doubt
     world.accepts = False
     frame = Frame(np.full((480, 640, 3), world.level, np.uint8))
     tracker.update(frame)

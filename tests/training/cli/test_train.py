@@ -18,7 +18,7 @@ from training.__main__ import main
 from training.methods.recipe_lookup import RECIPES
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")

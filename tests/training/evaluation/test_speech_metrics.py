@@ -83,9 +83,7 @@ def test_speech_metrics_detect_lips_moving_with_voice(
 
     monkeypatch.setattr(speech, "SPEECH_CLIPS", "grid_*.mkv")
     monkeypatch.setattr(speech, "track_face", track_face)
-    monkeypatch.setattr(
-        speech, "cv2", SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=lambda *_: None))
-    )
+    monkeypatch.setattr(speech, "open_yunet", lambda _: None)
     results = speech.speech_metrics(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
     assert list(results["clips"]) == ["grid_a.mkv"]
     both = results["clips"]["grid_a.mkv"]

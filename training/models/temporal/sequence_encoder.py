@@ -88,7 +88,7 @@ class EncoderLayer(nn.Module):
         back = torch.arange(self.window - 1, -1, -1, device=frame.device, dtype=frame.dtype)
         mask = present(count, back)[:, None, None, :]
         scores = (scores + self.distance_bias.flip(1)[:, None, :]) * mask + (1 - mask) * _NEVER
-        out = self._after(frame.unsqueeze(1), scores, self._split(values)).squeeze(1)
+        out = self._after(frame.unsqueeze(1), scores, self._split(values))[:, 0]
         return out, keys[:, 1:], values[:, 1:]
 
 

@@ -52,10 +52,10 @@ def counted() -> tuple[int, int]:
 def count_crop(pixel_format: PixelFormat, height: int, width: int, scale: float) -> tuple[int, int]:
     frame = frame_of(pixel_format, height, width)
     maps = similarity(112, scale, 10, (width / 2, height / 2))
-    arguments = (frame.pixels, pixel_format.value, maps, 1, 112)
-    nbytes = native.pack_upload(*arguments, 0, 0, 0)
+    arguments, color = (frame.planes, pixel_format.value, maps, 1, 112), frame.color.coefficients
+    nbytes = native.pack_upload(*arguments, 0, 0, 0, color)
     pinned, block = native.PinnedBuffer(nbytes), native.DeviceBuffer(nbytes)
-    native.pack_upload(*arguments, pinned.address, block.address, nbytes)
+    native.pack_upload(*arguments, pinned.address, block.address, nbytes, color)
     native.copy_bytes(block.address, pinned.address, nbytes, None)
     out = upload(np.zeros((1, 3, 112, 112), np.float16))
     counted()
