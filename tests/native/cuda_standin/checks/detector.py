@@ -26,6 +26,8 @@ from tests.native.cuda_standin.checks.stress_frames import upload
 
 MAX_KEYPOINT_ERROR, MAX_SCORE_ERROR = 0.04, 0.08
 """Relative to the height of the box; OpenCV and the crop kernel resize differently."""
+CLEAR_SCORE = 0.3 + MAX_SCORE_ERROR
+"""A face below may be missing in one of both, as the detectors find faces from a score of 0.3."""
 FRAMES = 40
 WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize", "cudaDeviceSynchronize")
 DELAY_S = 0.2
@@ -67,7 +69,13 @@ def on_gpu_in_planes(frame: Frame) -> DeviceFrame:
     return DeviceFrame(planes, frame.pixel_format, color=frame.color)
 
 
+def clear(found: Detections) -> Detections:
+    kept = found.score >= CLEAR_SCORE
+    return Detections(found.box_xyxy[kept], found.keypoints_xy[kept], found.score[kept])
+
+
 def difference(expected: Detections, actual: Detections) -> str:
+    expected, actual = clear(expected), clear(actual)
     if len(expected) != len(actual) or not len(expected):
         return f"{len(actual)} faces instead of {len(expected)}"
     height = np.ptp(expected.box_xyxy[:, 1::2], axis=1)[:, None, None]
