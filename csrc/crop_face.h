@@ -57,7 +57,11 @@ HOST_DEVICE float position_at(const float* row, int x, int y) {
 HOST_DEVICE int level_size(int size_px, int level) { return (size_px + (1 << level) - 1) >> level; }
 
 HOST_DEVICE float clamp_to(float value, float low, float high) {
+#if defined(__CUDA_ARCH__)
+  return fminf(fmaxf(value, low), high);  // two instructions; positions and pixels are never NaN
+#else
   return value < low ? low : (value > high ? high : value);
+#endif
 }
 
 // Returns whether row i of a block is part of its mean.
@@ -165,7 +169,7 @@ HOST_DEVICE void bilinear(const PlaneView& plane, int level, float y, float x, f
   const float in_x = clamp_to(x, 0.0f, static_cast<float>(last_x));
   const float in_y = clamp_to(y, 0.0f, static_cast<float>(last_y));
   const int x0 = static_cast<int>(in_x), y0 = static_cast<int>(in_y);
-  const int x1 = x0 < last_x ? x0 + 1 : last_x, y1 = y0 < last_y ? y0 + 1 : last_y;
+  const int x1 = x0 + 1 < last_x ? x0 + 1 : last_x, y1 = y0 + 1 < last_y ? y0 + 1 : last_y;
   const float x_weight = in_x - static_cast<float>(x0), y_weight = in_y - static_cast<float>(y0);
   float top_left[channels], top_right[channels], low_left[channels], low_right[channels];
   if (level == 0) {  // without loops over the pixels of a block

@@ -15,6 +15,7 @@ from faceaffect import device_frame, kernels
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.device_frame import DeviceFrame
 from faceaffect.kernels.reference import split_planes
+from faceaffect.tracking.shot_detector import ShotChangeDetector
 from faceaffect.types import Frame, PixelFormat
 from tests.sdk.backends.test_cuda_frame_runner import SIZE, make_runner, maps_of
 from tests.sdk.tiny_bundle import write_tiny_bundle
@@ -131,3 +132,22 @@ def test_device_frame_with_wrong_array_raises() -> None:
     planes = OnGpu(np.zeros((4, 4), np.uint8)), OnGpu(np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(ValueError, match="the shape of a GRAY frame"):
         DeviceFrame(planes, PixelFormat.GRAY)
+
+
+@pytest.mark.parametrize(("pixel_format", "in_planes"), CASES)
+@pytest.mark.parametrize("is_downloaded", [False, True])
+def test_shot_detector_downloads_few_rows(
+    pixel_format: PixelFormat, in_planes: bool, is_downloaded: bool
+) -> None:
+    on_host, on_gpu = ShotChangeDetector(), ShotChangeDetector()
+    for seed in (1, 1, 2):
+        frame = frame_of(pixel_format, 360, 640, seed=seed)
+        moved, downloads = frame_on_gpu(frame, in_planes=in_planes)
+        if is_downloaded:
+            chroma = moved.chroma or ()
+            assert moved.pixels.size + sum(plane.size for plane in chroma) == sum(downloads)
+            downloads.clear()
+        assert on_gpu.update(moved) == on_host.update(frame)
+        assert on_gpu.change == on_host.change
+        assert sum(downloads) == (0 if is_downloaded else 18 * frame.pixels[0].size)
+    assert on_host.change > 0

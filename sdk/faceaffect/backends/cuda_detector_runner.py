@@ -18,7 +18,7 @@ from faceaffect.backends.backend import BackendError
 from faceaffect.backends.load_engine import LoadedEngine
 from faceaffect.backends.tensorrt_compat import last_errors, new_context
 from faceaffect.device_frame import DeviceFrame
-from faceaffect.types import FloatArray, Frame
+from faceaffect.types import FloatArray, Frame, PixelFormat
 
 log = logging.getLogger("faceaffect")
 _JOB_BYTES: Final[int] = 4096
@@ -88,14 +88,14 @@ class _Run:
                 )
         self._graph: Any = None
 
-    def start(self, frame: Any, pixel_format: str) -> None:
-        """Queue the run on a frame in GPU memory."""
+    def start(self, planes: Any, frame: Frame | DeviceFrame) -> None:
+        """Queue the run on `planes`, the copy of the frame in GPU memory."""
         size, runner = self._size, self._runner
         offset = 0.5 * size.scale - 0.5
         maps = np.array([[[size.scale, 0, offset], [0, size.scale, offset]]], np.float32)
         needed = self._cuda.pack_device_upload(
-            frame,
-            pixel_format,
+            planes,
+            frame.pixel_format.value,
             maps,
             1,
             self._side_px,
@@ -103,6 +103,7 @@ class _Run:
             self._job.address,
             self._job.nbytes,
             runner.stream,
+            frame.color.coefficients,
         )
         assert needed <= _JOB_BYTES
         if self._graph is not None:
@@ -183,7 +184,7 @@ class CudaDetectorRunner:
         self._memory = cuda.DeviceBuffer(max(1, int(engine.device_memory_size_v2)))
         self.stream = cuda.Stream()
         self._runs: dict[DetectorInput, _Run] = {}
-        self._staging: tuple[Any, Any, tuple[int, ...]] | None = None
+        self._staging: tuple[Any, Any] | None = None
         self._started: list[_Run] | None = None
 
     def create_context(self, shape: tuple[int, ...]) -> Any:
@@ -213,7 +214,7 @@ class CudaDetectorRunner:
                 staged = self._stage(frame)
                 runs = [self._run(size) for size in sizes]
                 for run in runs:
-                    run.start(staged, frame.pixel_format.value)
+                    run.start(staged, frame)
             except BaseException as error:
                 with suppress(self.cuda.CudaError):  # what was queued still reads the buffers
                     self.stream.synchronize()
@@ -246,19 +247,36 @@ class CudaDetectorRunner:
         return self._runs[size]
 
     def _stage(self, frame: Frame | DeviceFrame) -> Any:
-        """Copy the frame to this runner's GPU memory; returns that as an array."""
-        rows = frame.height_px * 3 // 2 if frame.pixel_format.value == "NV12" else frame.height_px
-        channels = (3,) if frame.pixel_format.value in ("BGR", "RGB") else ()
-        shape = (rows, frame.width_px, *channels)
-        nbytes = math.prod(shape)
-        if self._staging is None or self._staging[2] != shape:
-            pinned, on_gpu = self.cuda.PinnedBuffer(nbytes), self.cuda.DeviceBuffer(nbytes)
-            self._staging = (pinned, on_gpu, shape)
-        pinned, on_gpu, _ = self._staging
+        """Copy the frame to this runner's GPU memory; returns its planes there, rows adjacent."""
+        shapes = _plane_shapes(frame)
+        sizes = [math.prod(shape) for shape in shapes]
+        nbytes = sum(sizes)
+        if self._staging is None or self._staging[1].nbytes != nbytes:
+            self._staging = self.cuda.PinnedBuffer(nbytes), self.cuda.DeviceBuffer(nbytes)
+        pinned, on_gpu = self._staging
+        offsets = [sum(sizes[:i]) for i in range(len(sizes))]
         if isinstance(frame, DeviceFrame):
             frame.copy_to(on_gpu.address, self.stream)
             self.stream.synchronize()  # for the copy only: the producer may now reuse the frame
         else:
-            np.copyto(pinned.bytes()[:nbytes].reshape(shape), frame.pixels)
+            planes = frame.planes if isinstance(frame.planes, tuple) else (frame.planes,)
+            block = pinned.bytes()
+            for plane, offset, size in zip(planes, offsets, sizes, strict=True):
+                np.copyto(block[offset : offset + size].reshape(plane.shape), plane)
             self.cuda.copy_bytes(on_gpu.address, pinned.address, nbytes, self.stream)
-        return on_gpu.view(list(shape), "|u1")
+        views = tuple(
+            on_gpu.view(list(shape), "|u1", offset)
+            for shape, offset in zip(shapes, offsets, strict=True)
+        )
+        return views if len(views) > 1 else views[0]
+
+
+def _plane_shapes(frame: Frame | DeviceFrame) -> list[tuple[int, ...]]:
+    """Shapes of the arrays in `Frame.planes`, without downloading them."""
+    height, width = frame.height_px, frame.width_px
+    if frame.pixel_format is PixelFormat.I420:
+        chroma = ((height + 1) // 2, (width + 1) // 2)
+        return [(height, width), chroma, chroma]
+    if frame.pixel_format is PixelFormat.NV12:
+        return [(height * 3 // 2, width)]
+    return [(height, width, 3) if frame.pixel_format.is_color else (height, width)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from faceaffect.device_frame import DeviceFrame
 from faceaffect.kernels import face_ops
 from faceaffect.types import FloatArray, Frame
 
@@ -26,7 +27,10 @@ class ShotChangeDetector:
         """Whether `frame` begins a new shot; the first frame and one of another size do."""
         row_step = max(1, frame.height_px // _ROWS)
         column_step = max(1, frame.width_px // _COLUMNS)
-        self._grid, change = face_ops.shot_change(frame, row_step, column_step, self._grid)
+        sampled = frame
+        if isinstance(frame, DeviceFrame):
+            sampled, row_step = frame.sample_rows(row_step), 1
+        self._grid, change = face_ops.shot_change(sampled, row_step, column_step, self._grid)
         if change is None:
             self.change = 255.0
             return True
