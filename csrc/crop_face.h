@@ -212,16 +212,17 @@ HOST_DEVICE float rgb_from_yuv(const YuvCoefficients& yuv, float luma, float u, 
 // Red, green and blue of the frame at a position of the level, before the coverage is applied.
 HOST_DEVICE void sample_rgb(const FrameView& frame, int level, float y, float x, float* rgb) {
   float value[3];
-  if (frame.pixel_format == PixelFormat::NV12 || frame.pixel_format == PixelFormat::I420) {
+  if (frame.pixel_format == PixelFormat::NV12) {
     float uv[2];
     bilinear<1>(frame.plane, level, y, x, value);
-    if (frame.pixel_format == PixelFormat::NV12) {
-      bilinear<2>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
-    } else {
-      bilinear<1>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
-      bilinear<1>(frame.chroma_v, level, chroma_position(y), chroma_position(x), uv + 1);
-    }
+    bilinear<2>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
     for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(frame.yuv, value[0], uv[0], uv[1], c);
+  } else if (frame.pixel_format == PixelFormat::I420) {
+    float u, v;
+    bilinear<1>(frame.plane, level, y, x, value);
+    bilinear<1>(frame.chroma, level, chroma_position(y), chroma_position(x), &u);
+    bilinear<1>(frame.chroma_v, level, chroma_position(y), chroma_position(x), &v);
+    for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(frame.yuv, value[0], u, v, c);
   } else if (frame.pixel_format == PixelFormat::GRAY) {
     bilinear<1>(frame.plane, level, y, x, value);
     for (int c = 0; c < 3; ++c) rgb[c] = value[0];
