@@ -41,6 +41,7 @@ native: $(VENV)/.test  ## rebuild the kernels
 	@FACEAFFECT_NATIVE=ON $(BIN)/python -m pip install -v --no-deps -e . 2>&1 | $(PROGRESS)
 
 # The sanitizers' runtime is loaded first; Python itself does not release everything at its end.
+# -S leaves out the editable install, whose kernels have no sanitizers; the packages are on PYTHONPATH.
 sanitize: $(VENV)/.test  ## kernels with address and undefined-behavior sanitizers: tests and fuzzing
 	$(BIN)/cmake --version > /dev/null 2>&1 || $(BIN)/python -m pip install --quiet "cmake<5" "ninja<2" "pybind11<4"
 	PATH=$$PWD/$(BIN):$$PATH $(BIN)/cmake -S . -B build/sanitize -G Ninja -DFACEAFFECT_CUDA=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
@@ -49,9 +50,12 @@ sanitize: $(VENV)/.test  ## kernels with address and undefined-behavior sanitize
 	$(BIN)/cmake --build build/sanitize
 	rm -rf build/sanitize/sdk && cp -r sdk build/sanitize/sdk
 	rm -f build/sanitize/sdk/faceaffect/kernels/_native*.so && cp build/sanitize/_native*.so build/sanitize/sdk/faceaffect/kernels/
-	export LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
-	  PYTHONPATH=$$PWD/build/sanitize/sdk:$$PWD && $(BIN)/python -m pytest -q -p no:cacheprovider tests/sdk/kernels \
-	  tests/reliability/test_kernels_alignment.py && $(BIN)/python -m tests.reliability.fuzz kernels --minutes 1 --no-atheris
+	packages=$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))"); \
+	  export LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	  PYTHONPATH=$$PWD/build/sanitize/sdk:$$PWD:$$packages; \
+	  $(BIN)/python -S -c "from faceaffect.kernels.native import native; assert 'build/sanitize' in native.__file__" && \
+	  $(BIN)/python -S -m pytest -q -p no:cacheprovider tests/sdk/kernels tests/reliability/test_kernels_alignment.py && \
+	  $(BIN)/python -S -m tests.reliability.fuzz kernels --minutes 1 --no-atheris
 
 tools: $(VENV)/.test  ## TensorRT for RTX, TensorRT stubs and a Python for 64-bit Arm, which some tests use
 	$(BIN)/python tests/make_tools.py build/tools

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.kernels import GcnWeights
-from faceaffect.types import FloatArray, Frame, PixelFormat
+from faceaffect.types import FloatArray, Frame, PixelFormat, YuvColor
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -39,12 +39,25 @@ def textured(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint8]:
 
 
 def frame_of(pixel_format: PixelFormat, height_px: int, width_px: int, seed: int = 0) -> Frame:
-    """Return a frame of noise in a pixel format."""
+    """Return a frame of noise in a pixel format; I420 is BT.709."""
     shapes = {
         PixelFormat.GRAY: (height_px, width_px),
         PixelFormat.NV12: (height_px * 3 // 2, width_px),
+        PixelFormat.I420: (height_px, width_px),
     }
-    return Frame(textured(shapes.get(pixel_format, (height_px, width_px, 3)), seed), pixel_format)
+    pixels = textured(shapes.get(pixel_format, (height_px, width_px, 3)), seed)
+    if pixel_format is not PixelFormat.I420:
+        return Frame(pixels, pixel_format)
+    u, v = textured((2, (height_px + 1) // 2, (width_px + 1) // 2), seed + 1)
+    return Frame(pixels, pixel_format, chroma=(u, v), color=YuvColor.BT709)
+
+
+def flat_frame(pixel_format: PixelFormat, height_px: int, width_px: int, level: int) -> Frame:
+    """Return a frame all of whose bytes are `level`."""
+    frame = frame_of(pixel_format, height_px, width_px)
+    for plane in (frame.pixels, *(frame.chroma or ())):
+        plane[...] = level
+    return frame
 
 
 def similarity(
@@ -116,6 +129,21 @@ def _viewed(
     shape: tuple[int, ...],
 ) -> Any:
     return _crop(Frame(view(textured(shape)), pixel_format), similarity(32, 1.1, 20, (20, 14)), 32)
+
+
+def _i420_viewed(view: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> dict[str, Any]:
+    luma = view(textured((30, 94)))
+    height, width = luma.shape
+    u, v = (
+        view(textured((30, 94), seed))[: (height + 1) // 2, : (width + 1) // 2] for seed in (1, 2)
+    )
+    frame = Frame(luma, PixelFormat.I420, chroma=(u, v))
+    return _crop(frame, similarity(32, 1.1, 20, (20, 14)), 32)
+
+
+def _colored(color: YuvColor, pixel_format: PixelFormat) -> dict[str, Any]:
+    frame = replace(frame_of(pixel_format, 60, 80), color=color)
+    return _crop(frame, similarity(32, 1.1, 20, (40, 30)), 32)
 
 
 _POSES: dict[str, dict[str, Any]] = {
@@ -200,6 +228,23 @@ _CROP_EXTRAS: dict[str, Callable[[], dict[str, Any]]] = {
     "channels reversed": partial(_viewed, lambda a: a[..., ::-1], PixelFormat.RGB, (30, 40, 3)),
     "padded gray rows": partial(_viewed, lambda a: a[:, 3:43], PixelFormat.GRAY, (30, 50)),
     "padded NV12 rows": partial(_viewed, lambda a: a[:, :40], PixelFormat.NV12, (45, 64)),
+    "padded I420 rows": partial(_i420_viewed, lambda a: a[:, :-7]),
+    "I420 rows upside down": partial(_i420_viewed, lambda a: a[::-1]),
+    "every second I420 pixel": partial(_i420_viewed, lambda a: a[:, ::2]),
+    "I420 crop of 129 px": partial(
+        _face, PixelFormat.I420, (181, 203), 129, scale=0.9, degrees=9, at=(0.5, 0.5)
+    ),
+    "odd I420 frame": partial(
+        _face, PixelFormat.I420, (41, 37), 33, scale=1.3, degrees=70, at=(0.5, 0.5)
+    ),
+    "odd I420 frame, minified 6": partial(
+        _face, PixelFormat.I420, (331, 347), 45, scale=6.0, degrees=4, at=(0.7, 0.8)
+    ),
+    "I420 frame of 1 x 1": partial(
+        _face, PixelFormat.I420, (1, 1), 16, scale=0.2, degrees=9, at=(0.1, 0.2)
+    ),
+    **{f"{color.name} I420": partial(_colored, color, PixelFormat.I420) for color in YuvColor},
+    **{f"{color.name} NV12": partial(_colored, color, PixelFormat.NV12) for color in YuvColor},
 }
 _CROPS += [KernelCase("crop_face", name, make) for name, make in _CROP_EXTRAS.items()]
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from faceaffect.backends.option_names import BackendName, PrecisionName
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.workload import make_workload, ping_pong, read_frames
 from faceaffect.pipeline import Pipeline, open_pipeline
@@ -34,8 +35,8 @@ class PipelineConfig:
     """Options of the measured pipeline."""
 
     model: str | None
-    backend: str
-    precision: str
+    backend: BackendName
+    precision: PrecisionName
     detector: str | None
 
     def open(self) -> Pipeline:

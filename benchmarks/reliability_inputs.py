@@ -7,30 +7,36 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 import json
 import random
-import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from benchmarks.mutate_bytes import mutate
+from benchmarks.synthetic_records import synthetic_record
+from faceaffect.backends import BackendOptions, open_backend
 from faceaffect.backends.engine_cache import EngineCache, EngineKey, _header
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.metrics import metrics_of
 from faceaffect.bench.record import Record
 from faceaffect.bundle.bundle import find_bundle, open_bundle
+from faceaffect.bundle.model_spec import SPEC_FILE
 from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.read_rows import ReportError, read_rows
 from faceaffect.sinks import OverwritePolicy, Sink, SinkOptions, open_sink
 from faceaffect.sinks.checkpoint_file import checkpoint_path
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Affect, Faces, FrameInfo
 from training.datasets.affwild2_annotations import read_multi_task_file, read_task_file
 from training.datasets.broken_data import BrokenFileError
@@ -40,6 +46,14 @@ _OURS: Final = (FaceAffectError, ReportError, BenchError, BrokenFileError)
 _WORDS: Final[tuple[object, ...]] = (
     *(None, True, -1, 0, 1 << 40, 1 << 70, 1.5, float("nan"), "", "x", "../x", [], {}, [[]]),
 )
+_CLIPS: Final = (
+    (".mp4", "mp4", "libx264", "yuv420p"),
+    (".mkv", "matroska", "libx264", "yuv420p"),
+    (".avi", "avi", "mjpeg", "yuvj420p"),
+    (".webm", "webm", "libvpx", "yuv420p"),
+    (".m4v", "mp4", "mpeg4", "yuv420p"),
+)
+"""Suffix, container, codec and pixel format."""
 Case = Callable[[], None]
 Maker = Callable[[Path, Path, random.Random], Case]
 
@@ -57,40 +71,33 @@ def main() -> None:
     folder = options.folder / f"inputs-{options.kind}"
     folder.mkdir(exist_ok=True)
     for _ in range(options.count):
-        case = KINDS[options.kind](options.clip, folder, chance)
-        try:
-            case()
-            outcome = "ok"
-        except _OURS:
-            outcome = "refused"
-        except Exception as error:
-            outcome = f"foreign {type(error).__name__}: {error}".replace("\n", " ")
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        outcome = outcome_of(KINDS[options.kind](options.clip, folder, chance))
+        peak_mb = _peak_mb()
         print(f"memory {peak_mb}" if peak_mb > _MAX_MEMORY_MB else outcome, flush=True)
         if peak_mb > _MAX_MEMORY_MB:
             return
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def outcome_of(case: Case) -> str:
+    """Read an input: `ok`, `refused`, or `foreign` and the exception."""
+    try:
+        case()
+    except _OURS:
+        return "refused"
+    except Exception as error:
+        return f"foreign {type(error).__name__}: {error}".replace("\n", " ")
+    return "ok"
+
+
+def _peak_mb() -> int:
+    """Largest memory of this process; `ru_maxrss` begins with that of its parent."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
 def _mutate_bytes(content: bytes, chance: random.Random) -> bytes:
-    """Flip, overwrite, remove, insert or cut some bytes."""
-    data = bytearray(content)
-    for _ in range(chance.choice((1, 2, 8, 64))):
-        at = chance.randrange(max(len(data), 1))
-        kind = chance.randrange(5)
-        if kind == 0 and data:
-            data[at] ^= 1 << chance.randrange(8)
-        elif kind == 1:
-            data[at : at + 4] = chance.choice(
-                (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff")
-            )
-        elif kind == 2:
-            del data[at : at + chance.randrange(1, 64)]
-        elif kind == 3:
-            data[at:at] = chance.randbytes(chance.randrange(1, 64))
-        elif chance.random() < 0.2:
-            del data[at:]
-    return bytes(data)
+    return mutate(content, chance.randrange(1 << 30))
 
 
 def _mutate_json(value: object, chance: random.Random) -> object:
@@ -115,9 +122,31 @@ def _read_all(path: Path) -> None:
             pass
 
 
+@cache
+def _encoded_clip(container: str, codec: str, pixel_format: str) -> bytes:
+    """A short video of moving noise."""
+    import av
+
+    random_pixels = np.random.default_rng(0)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pixel_format
+        for _ in range(12):
+            image = random_pixels.integers(0, 255, (64, 96, 3), np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        output.mux(stream.encode())
+    return buffer.getvalue()
+
+
 def _video(clip: Path, folder: Path, chance: random.Random) -> Case:
-    path = folder / f"video{clip.suffix}"
-    path.write_bytes(_mutate_bytes(clip.read_bytes(), chance))
+    number = chance.randrange(len(_CLIPS) + 1)
+    if number == len(_CLIPS):
+        path, content = folder / f"video{clip.suffix}", clip.read_bytes()
+    else:
+        suffix, *encoding = _CLIPS[number]
+        path, content = folder / f"video{suffix}", _encoded_clip(*encoding)
+    path.write_bytes(_mutate_bytes(content, chance))
     return lambda: _read_all(path)
 
 
@@ -131,25 +160,41 @@ def _image(clip: Path, folder: Path, chance: random.Random) -> Case:
 
 
 def _bundle(clip: Path, folder: Path, chance: random.Random) -> Case:
+    """A bundle with a changed file; the checksums of all but the spec are corrected."""
     copy = folder / "bundle"
     if not copy.exists():
         shutil.copytree(find_bundle(), copy)
-    name = chance.choice(("spec.json", "spec.json", "spec.json", "graph.safetensors"))
-    original = find_bundle() / name
-    content = original.read_bytes()
-    if name == "spec.json" and chance.random() < 0.7:
+    name = chance.choice((SPEC_FILE, SPEC_FILE, *json.loads(_original(SPEC_FILE))["files"]))
+    content = _original(name)
+    if name == SPEC_FILE and chance.random() < 0.7:
         changed = json.dumps(_mutate_json(json.loads(content), chance)).encode()
     else:
         changed = _mutate_bytes(content, chance)
     (copy / name).write_bytes(changed)
+    if name != SPEC_FILE:
+        spec = json.loads(_original(SPEC_FILE))
+        spec["files"][name] = hashlib.sha256(changed).hexdigest()
+        (copy / SPEC_FILE).write_text(json.dumps(spec), encoding="utf-8")
 
-    def read() -> None:
+    def run() -> None:
         try:
-            open_bundle(copy)
+            bundle = open_bundle(copy)
+            if name != SPEC_FILE:
+                precision = "int8" if "int8" in name else "fp32"
+                size = bundle.spec.crop.size_px
+                crops = np.zeros((1, 3, size, size), np.float32)
+                options = BackendOptions(precision=precision)
+                open_backend("onnx", bundle, device="cpu", options=options).infer(crops)
         finally:
-            shutil.copy(original, copy / name)
+            for file in {name, SPEC_FILE}:
+                (copy / file).write_bytes(_original(file))
 
-    return read
+    return run
+
+
+@cache
+def _original(name: str) -> bytes:
+    return (find_bundle() / name).read_bytes()
 
 
 def write_rows(sink: Sink, frames: Iterable[int], source: str = "clip.mp4") -> None:
@@ -250,8 +295,6 @@ def _engine(clip: Path, folder: Path, chance: random.Random) -> Case:
 
 
 def _record(clip: Path, folder: Path, chance: random.Random) -> Case:
-    from tests.sdk.bench.synthetic_records import synthetic_record
-
     path = folder / "record.json"
     synthetic_record(rounds=2).save(path)
     if chance.random() < 0.7:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.latency_measurements import write_clip
+from faceaffect.backends.option_names import PrecisionName
 from faceaffect.bench.machine import describe_machine
 from faceaffect.pipeline import open_pipeline
 from faceaffect.segments.frame_result import FrameResult
@@ -38,7 +39,7 @@ _COLUMNS = (
 )
 
 
-def analyze_sequentially(clip: str, precision: str) -> list[FrameResult]:
+def analyze_sequentially(clip: str, precision: PrecisionName) -> list[FrameResult]:
     """Analyze all frames in this process."""
     with open_pipeline(precision=precision) as pipeline, open_source(clip) as source:
         return [
@@ -85,7 +86,7 @@ def difference(
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def compare(clip: str, jobs: int, precision: str, folder: Path) -> str:
+def compare(clip: str, jobs: int, precision: PrecisionName, folder: Path) -> str:
     """Analyze a clip both ways, and return a row of the record."""
     video = clip
     segments, fps = _segments(video, jobs)

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from faceaffect.backends.option_names import BackendName
 from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.percentiles import Distribution
 from faceaffect.pipeline import open_pipeline
@@ -25,7 +26,7 @@ from faceaffect.types import Frame
 
 
 def time_frames(
-    frames: list[Frame], model: str | None, backend: str, by_stage: bool
+    frames: list[Frame], model: str | None, backend: BackendName, by_stage: bool
 ) -> dict[str, Any]:
     """Analyze the frames once.
 

@@ -38,10 +38,10 @@ PixelFormat read_layout(py::handle pixel_format) {
   const char* name =
       PyUnicode_Check(pixel_format.ptr()) ? PyUnicode_AsUTF8(pixel_format.ptr()) : nullptr;
   const std::string requested = name ? name : "";
-  const char* const names[] = {"BGR", "RGB", "GRAY", "NV12"};
-  for (int i = 0; i < 4; ++i)
+  const char* const names[] = {"BGR", "RGB", "GRAY", "NV12", "I420"};
+  for (int i = 0; i < 5; ++i)
     if (requested == names[i]) return static_cast<PixelFormat>(i);
-  throw py::value_error("pixel_format must be BGR, RGB, GRAY or NV12, got " +
+  throw py::value_error("pixel_format must be BGR, RGB, GRAY, NV12 or I420, got " +
                         py::repr(pixel_format).cast<std::string>());
 }
 
@@ -52,29 +52,95 @@ std::string describe(py::handle value) {
          text({array.shape(), array.shape() + array.ndim()});
 }
 
-FrameView view_frame(py::handle pixels, py::handle pixel_format_name, py::object* owner) {
+namespace {
+
+constexpr py::ssize_t kMaxSidePx = 1 << 24;
+
+bool has_plane_shape(const py::array& array, py::ssize_t channels) {
+  const bool has_channels =
+      channels == 1 ? array.ndim() == 2 : array.ndim() == 3 && array.shape(2) == channels;
+  return has_channels && array.size() > 0 && array.shape(0) <= kMaxSidePx &&
+         array.shape(1) <= kMaxSidePx;
+}
+
+// A view of [H, W, channels], or of a copy if its pixels are not adjacent.
+PlaneView view_plane(py::array* array, py::ssize_t channels) {
+  if (array->strides(1) != channels || (channels > 1 && array->strides(2) != 1))
+    *array = ByteArray::ensure(*array);
+  return {static_cast<const uint8_t*>(array->data()), array->strides(0),
+          static_cast<int>(array->shape(1)), static_cast<int>(array->shape(0)),
+          static_cast<int>(channels)};
+}
+
+FrameView view_i420(py::handle planes, py::object* owner) {
+  const auto refuse = [&]() {
+    throw py::value_error(
+        "an I420 frame must be (Y, U, V), uint8 [H, W] and twice [(H + 1) / 2, (W + 1) / 2] with "
+        "the same strides, got " +
+        describe(planes));
+  };
+  py::array arrays[3];
+  if (!py::isinstance<py::tuple>(planes) || py::len(planes) != 3) refuse();
+  const auto items = py::reinterpret_borrow<py::tuple>(planes);
+  for (size_t i = 0; i < 3; ++i) {
+    if (!py::isinstance<py::array_t<uint8_t>>(items[i])) refuse();
+    arrays[i] = py::reinterpret_borrow<py::array>(items[i]);
+    if (!has_plane_shape(arrays[i], 1)) refuse();
+  }
+  FrameView view = {view_plane(&arrays[0], 1),
+                    view_plane(&arrays[1], 1),
+                    PixelFormat::I420,
+                    view_plane(&arrays[2], 1),
+                    {}};
+  for (const PlaneView& chroma : {view.chroma, view.chroma_v})
+    if (chroma.width_px != (view.plane.width_px + 1) / 2 ||
+        chroma.height_px != (view.plane.height_px + 1) / 2)
+      refuse();
+  if (view.chroma.row_stride != view.chroma_v.row_stride) refuse();
+  *owner = py::make_tuple(arrays[0], arrays[1], arrays[2]);
+  return view;
+}
+
+}  // namespace
+
+void read_color(py::handle color, FrameView* frame) {
+  if (!frame->has_chroma()) return;
+  float numbers[6];
+  const py::object items = py::reinterpret_steal<py::object>(PySequence_Fast(color.ptr(), ""));
+  bool is_valid = items && PySequence_Fast_GET_SIZE(items.ptr()) == 6;
+  for (int i = 0; is_valid && i < 6; ++i) {
+    numbers[i] = static_cast<float>(PyFloat_AsDouble(PySequence_Fast_GET_ITEM(items.ptr(), i)));
+    is_valid = !PyErr_Occurred() && std::isfinite(numbers[i]);
+  }
+  PyErr_Clear();
+  if (!is_valid)
+    throw py::value_error(
+        "color of a NV12 or I420 frame must be six finite numbers (YuvColor.coefficients), got " +
+        py::repr(color).cast<std::string>());
+  frame->yuv = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]};
+}
+
+FrameView view_frame(py::handle planes, py::handle pixel_format_name, py::object* owner) {
   const PixelFormat pixel_format = read_layout(pixel_format_name);
+  if (pixel_format == PixelFormat::I420) return view_i420(planes, owner);
   const bool color = pixel_format == PixelFormat::BGR || pixel_format == PixelFormat::RGB;
-  if (!py::isinstance<py::array_t<uint8_t>>(pixels))
-    throw py::value_error("frame must be a uint8 array, got " + describe(pixels));
-  auto array = py::reinterpret_borrow<py::array>(pixels);
-  if (array.ndim() != (color ? 3 : 2) || (color && array.shape(2) != 3) || array.size() == 0 ||
-      array.shape(0) > (1 << 24) || array.shape(1) > (1 << 24) ||
+  if (!py::isinstance<py::array_t<uint8_t>>(planes))
+    throw py::value_error("frame must be a uint8 array, got " + describe(planes));
+  auto array = py::reinterpret_borrow<py::array>(planes);
+  if (!has_plane_shape(array, color ? 3 : 1) ||
       (pixel_format == PixelFormat::NV12 && (array.shape(0) % 3 != 0 || array.shape(1) % 2 != 0)))
     throw py::value_error(
         "frame must be uint8 [H, W, 3] (BGR, RGB), [H, W] (GRAY) or [H * 3 / 2, W] (NV12, H and "
         "W " +
-        std::string("even), with at least one pixel, got ") + describe(pixels));
-  if (array.strides(1) != (color ? 3 : 1) || (color && array.strides(2) != 1))
-    array = ByteArray::ensure(array);
+        std::string("even), with at least one pixel, got ") + describe(planes));
+  FrameView view = {view_plane(&array, color ? 3 : 1), {}, pixel_format, {}, {}};
   *owner = array;
-  const auto* data = static_cast<const uint8_t*>(array.data());
-  const int64_t stride = array.strides(0);
-  const int rows = static_cast<int>(array.shape(0)), width = static_cast<int>(array.shape(1));
-  const int height = pixel_format == PixelFormat::NV12 ? rows / 3 * 2 : rows;
-  FrameView view = {{data, stride, width, height, color ? 3 : 1}, {}, pixel_format};
-  if (pixel_format == PixelFormat::NV12)
-    view.chroma = {data + height * stride, stride, width / 2, height / 2, 2};
+  if (pixel_format == PixelFormat::NV12) {
+    PlaneView& luma = view.plane;
+    luma.height_px = luma.height_px / 3 * 2;
+    view.chroma = {luma.data + luma.height_px * luma.row_stride, luma.row_stride, luma.width_px / 2,
+                   luma.height_px / 2, 2};
+  }
   return view;
 }
 

@@ -27,9 +27,12 @@ std::string describe(py::handle value);
 
 PixelFormat read_layout(py::handle pixel_format);
 
-// Views a frame for the kernels. `owner` owns the copy if the pixels are not in a pixel_format that
-// kernels can read.
-FrameView view_frame(py::handle pixels, py::handle pixel_format, py::object* owner);
+// Views a frame for the kernels: an array, for I420 a tuple (Y, U, V). `owner` owns the copy if
+// rows are not in a layout that kernels can read.
+FrameView view_frame(py::handle planes, py::handle pixel_format, py::object* owner);
+
+// Reads the six coefficients of a YUV frame; the other formats need none.
+void read_color(py::handle color, FrameView* frame);
 
 FloatArray check_transforms(py::handle crop_to_frame);  // float32 [N, 2, 3]
 FloatArray check_nodes(py::handle nodes, int width);    // float32 [N, 12, width]

@@ -49,9 +49,11 @@ void use_isa(const std::string& name) {
 }
 
 py::object crop_face(py::handle pixels, py::handle pixel_format, py::handle crop_to_frame,
-                     py::handle size_px, py::handle mean, py::handle std, py::handle out) {
+                     py::handle size_px, py::handle mean, py::handle std, py::handle out,
+                     py::handle color) {
   py::object owner;
-  const FrameView frame = view_frame(pixels, pixel_format, &owner);
+  FrameView frame = view_frame(pixels, pixel_format, &owner);
+  read_color(color, &frame);
   const FloatArray transforms = check_transforms(crop_to_frame);
   const CropParams params = {check_size_px(size_px), check_normalize(mean, std)};
   const int count = static_cast<int>(transforms.shape(0));
@@ -135,10 +137,11 @@ PackedGraph pack_graph(const FloatArray& adjacency, const std::vector<FloatArray
 // See pack_upload.h; `block` is the address of writable host memory of `capacity` bytes. Returns
 // the bytes needed.
 size_t pack_frame_upload(py::handle pixels, py::handle pixel_format, py::handle crop_to_frame,
-                         int slots, int size_px, uintptr_t block, uintptr_t device,
-                         size_t capacity) {
+                         int slots, int size_px, uintptr_t block, uintptr_t device, size_t capacity,
+                         py::handle color) {
   py::object owner;
-  const FrameView frame = view_frame(pixels, pixel_format, &owner);
+  FrameView frame = view_frame(pixels, pixel_format, &owner);
+  read_color(color, &frame);
   const FloatArray transforms = check_transforms(crop_to_frame);
   if (transforms.shape(0) < 1 || transforms.shape(0) > slots)
     throw py::value_error(
@@ -156,7 +159,9 @@ PYBIND11_MODULE(_native, m) {
   m.def("chosen_isa", [] { return g_isa->name; });
   m.def("compiled_isas", [] { return names_of_sets(false); });
   m.def("usable_isas", [] { return names_of_sets(true); });
-  m.def("crop_face", &crop_face);
+  m.def("crop_face", &crop_face, py::arg("planes"), py::arg("pixel_format"),
+        py::arg("crop_to_frame"), py::arg("size_px"), py::arg("mean"), py::arg("std"),
+        py::arg("out"), py::arg("color") = py::none());
   m.def("normalize", &normalize);
   m.def("au_gcn", &au_gcn);
   m.def("pack_graph", &pack_graph);
@@ -168,7 +173,9 @@ PYBIND11_MODULE(_native, m) {
       .def_property_readonly("widths", [](const PackedGraph& g) {
         return std::vector<int>(g.shape.widths, g.shape.widths + g.shape.layers + 1);
       });
-  m.def("pack_upload", &pack_frame_upload);
+  m.def("pack_upload", &pack_frame_upload, py::arg("planes"), py::arg("pixel_format"),
+        py::arg("crop_to_frame"), py::arg("slots"), py::arg("size_px"), py::arg("block"),
+        py::arg("device"), py::arg("capacity"), py::arg("color") = py::none());
   bind_face_steps(m);
   m.attr("face_job_bytes") = sizeof(FaceJob);
 #if defined(FACEAFFECT_HAS_CUDA)

@@ -12,13 +12,13 @@
 //   large face. Above a scale of 2^(kMaxLevel + 1) the crop aliases.
 // sample: bilinear, black outside: the value at the nearest point inside the frame, weighted by the
 //   coverage of the 1 px wide tent around the position.
-// NV12: luma and chroma are interpolated in their own planes (chroma samples are at the centers of
-//   their 2 x 2 luma pixels), then converted: BT.601, video range, clamped to 0..255.
+// NV12, I420: luma and chroma are interpolated in their own planes (chroma samples are at the
+//   centers of their 2 x 2 luma pixels), then converted by the frame's coefficients and clamped to
+//   0..255.
 #pragma once
 
 #include "frame_view.h"
 #include "normalize.h"
-#include "yuv.h"
 
 namespace faceaffect {
 
@@ -57,7 +57,11 @@ HOST_DEVICE float position_at(const float* row, int x, int y) {
 HOST_DEVICE int level_size(int size_px, int level) { return (size_px + (1 << level) - 1) >> level; }
 
 HOST_DEVICE float clamp_to(float value, float low, float high) {
+#if defined(__CUDA_ARCH__)
+  return fminf(fmaxf(value, low), high);  // two instructions; positions and pixels are never NaN
+#else
   return value < low ? low : (value > high ? high : value);
+#endif
 }
 
 // Returns whether row i of a block is part of its mean.
@@ -75,15 +79,63 @@ HOST_DEVICE int load_byte(const uint8_t* at) {
 #endif
 }
 
+// The bytes of a chroma pixel in the halves of an integer, so that one addition sums up both.
+HOST_DEVICE uint32_t load_chroma(const uint8_t* at) {
+#if defined(__CUDA_ARCH__)
+  return __byte_perm(__ldg(reinterpret_cast<const uint16_t*>(at)), 0, 0x4140);
+#else
+  return static_cast<uint32_t>(at[0]) | static_cast<uint32_t>(at[1]) << 16;
+#endif
+}
+
+// Whether all pixels of two bytes lie at even addresses, as `load_chroma` requires.
+HOST_DEVICE bool is_even(const PlaneView& plane) {
+  return ((reinterpret_cast<uintptr_t>(plane.data) | static_cast<uintptr_t>(plane.row_stride)) &
+          1) == 0;
+}
+
+// Sums of the chroma pixels in the blocks of a level that begin at `row`; each fits into 16 bits.
+HOST_DEVICE void sum_chroma(const uint8_t* row, int64_t row_stride, int level, int left0, int left1,
+                            int* sum0, int* sum1) {
+  const int side = 1 << level;
+  uint32_t both0 = 0, both1 = 0;
+  for (int i = 0; i < side; ++i, row += row_stride) {
+    if (!row_counts(level, i)) continue;
+    const uint8_t* at0 = row + 2 * left0;
+    const uint8_t* at1 = row + 2 * left1;
+    for (int j = 0; j < side; j += 2, at0 += 4, at1 += 4) {
+      both0 += load_chroma(at0) + load_chroma(at0 + 2);
+      both1 += load_chroma(at1) + load_chroma(at1 + 2);
+    }
+  }
+  sum0[0] = both0 & 0xffff, sum0[1] = both0 >> 16;
+  sum1[0] = both1 & 0xffff, sum1[1] = both1 >> 16;
+}
+
+template <int channels>
+HOST_DEVICE void write_means(const int* sum0, const int* sum1, int shift, float* first,
+                             float* second) {
+  const int half = (1 << shift) >> 1;
+  for (int c = 0; c < channels; ++c) {
+    first[c] = static_cast<float>((sum0[c] + half) >> shift);
+    second[c] = static_cast<float>((sum1[c] + half) >> shift);
+  }
+}
+
 // All channels of pixels (x0, y) and (x1, y), x0 <= x1, of the plane at a level of 1 or more.
 template <int channels>
 HOST_DEVICE void level_pixels(const PlaneView& plane, int level, int y, int x0, int x1,
                               float* first, float* second) {
-  const int side = 1 << level, shift = sum_shift(level), half = (1 << shift) >> 1;
+  const int side = 1 << level, shift = sum_shift(level);
   const int left0 = x0 * side, left1 = x1 * side, top = y * side;
   const bool is_inside = left1 + side <= plane.width_px && top + side <= plane.height_px;
   int sum0[channels] = {}, sum1[channels] = {};
   const uint8_t* row = plane.data + top * plane.row_stride;
+  if (channels == 2 && is_inside && is_even(plane)) {
+    sum_chroma(row, plane.row_stride, level, left0, left1, sum0, sum1);
+    write_means<channels>(sum0, sum1, shift, first, second);
+    return;
+  }
   for (int i = 0; i < side; ++i, row += top + i < plane.height_px ? plane.row_stride : 0) {
     if (!row_counts(level, i)) continue;
     if (is_inside) {  // nearly always; without clamping, pairs of pixels
@@ -106,10 +158,7 @@ HOST_DEVICE void level_pixels(const PlaneView& plane, int level, int y, int x0, 
       }
     }
   }
-  for (int c = 0; c < channels; ++c) {
-    first[c] = static_cast<float>((sum0[c] + half) >> shift);
-    second[c] = static_cast<float>((sum1[c] + half) >> shift);
-  }
+  write_means<channels>(sum0, sum1, shift, first, second);
 }
 
 // All channels of a plane at a position: they share the taps and their weights.
@@ -120,7 +169,7 @@ HOST_DEVICE void bilinear(const PlaneView& plane, int level, float y, float x, f
   const float in_x = clamp_to(x, 0.0f, static_cast<float>(last_x));
   const float in_y = clamp_to(y, 0.0f, static_cast<float>(last_y));
   const int x0 = static_cast<int>(in_x), y0 = static_cast<int>(in_y);
-  const int x1 = x0 < last_x ? x0 + 1 : last_x, y1 = y0 < last_y ? y0 + 1 : last_y;
+  const int x1 = x0 + 1 < last_x ? x0 + 1 : last_x, y1 = y0 + 1 < last_y ? y0 + 1 : last_y;
   const float x_weight = in_x - static_cast<float>(x0), y_weight = in_y - static_cast<float>(y0);
   float top_left[channels], top_right[channels], low_left[channels], low_right[channels];
   if (level == 0) {  // without loops over the pixels of a block
@@ -152,12 +201,12 @@ HOST_DEVICE float coverage(float position, int size) {
 
 HOST_DEVICE float chroma_position(float luma_position) { return luma_position * 0.5f - 0.25f; }
 
-HOST_DEVICE float rgb_from_yuv(float luma, float u, float v, int c) {
-  const float gray = kLumaScale * (luma - kLumaOffset);
+HOST_DEVICE float rgb_from_yuv(const YuvCoefficients& yuv, float luma, float u, float v, int c) {
+  const float gray = yuv.luma_scale * (luma - yuv.luma_offset);
   const float blue = u - kChromaOffset, red = v - kChromaOffset;
-  if (c == 0) return clamp_to(gray + kVToRed * red, 0.0f, 255.0f);
-  if (c == 1) return clamp_to(gray + kUToGreen * blue + kVToGreen * red, 0.0f, 255.0f);
-  return clamp_to(gray + kUToBlue * blue, 0.0f, 255.0f);
+  if (c == 0) return clamp_to(gray + yuv.v_to_red * red, 0.0f, 255.0f);
+  if (c == 1) return clamp_to(gray + yuv.u_to_green * blue + yuv.v_to_green * red, 0.0f, 255.0f);
+  return clamp_to(gray + yuv.u_to_blue * blue, 0.0f, 255.0f);
 }
 
 // Red, green and blue of the frame at a position of the level, before the coverage is applied.
@@ -167,7 +216,13 @@ HOST_DEVICE void sample_rgb(const FrameView& frame, int level, float y, float x,
     float uv[2];
     bilinear<1>(frame.plane, level, y, x, value);
     bilinear<2>(frame.chroma, level, chroma_position(y), chroma_position(x), uv);
-    for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(value[0], uv[0], uv[1], c);
+    for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(frame.yuv, value[0], uv[0], uv[1], c);
+  } else if (frame.pixel_format == PixelFormat::I420) {
+    float u, v;
+    bilinear<1>(frame.plane, level, y, x, value);
+    bilinear<1>(frame.chroma, level, chroma_position(y), chroma_position(x), &u);
+    bilinear<1>(frame.chroma_v, level, chroma_position(y), chroma_position(x), &v);
+    for (int c = 0; c < 3; ++c) rgb[c] = rgb_from_yuv(frame.yuv, value[0], u, v, c);
   } else if (frame.pixel_format == PixelFormat::GRAY) {
     bilinear<1>(frame.plane, level, y, x, value);
     for (int c = 0; c < 3; ++c) rgb[c] = value[0];

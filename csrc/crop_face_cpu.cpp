@@ -47,9 +47,10 @@ void limit_positions(const FrameView& frame, RowSource* source) {
   source->low_xy[0] = source->low_xy[1] = 0.0f;
   int high_x = level_size(frame.plane.width_px, level) - (color ? 3 : 4);
   int high_y = level_size(frame.plane.height_px, level) - 2;
-  if (frame.pixel_format == PixelFormat::NV12) {
+  if (frame.has_chroma()) {
     source->low_xy[0] = source->low_xy[1] = 0.5f;
-    const int chroma_x = 2 * level_size(frame.chroma.width_px, level) - 4;
+    const int chroma_x =
+        2 * (level_size(frame.chroma.width_px, level) - (frame.chroma.channels == 1 ? 3 : 2));
     const int chroma_y = 2 * level_size(frame.chroma.height_px, level) - 4;
     high_x = chroma_x < high_x ? chroma_x : high_x;
     high_y = chroma_y < high_y ? chroma_y : high_y;
@@ -64,12 +65,14 @@ void prepare_planes(const FrameView& frame, const float* low_xy, const float* hi
   DownsampleRoi roi = roi_around(low_xy, high_xy, level_size(frame.plane.width_px, level),
                                  level_size(frame.plane.height_px, level));
   source->plane = plane_at_level(frame.plane, level, roi, 0, workspace);
-  if (frame.pixel_format != PixelFormat::NV12) return;
+  if (!frame.has_chroma()) return;
   const float chroma_low[2] = {chroma_position(low_xy[0]), chroma_position(low_xy[1])};
   const float chroma_high[2] = {chroma_position(high_xy[0]), chroma_position(high_xy[1])};
   roi = roi_around(chroma_low, chroma_high, level_size(frame.chroma.width_px, level),
                    level_size(frame.chroma.height_px, level));
   source->chroma = plane_at_level(frame.chroma, level, roi, 1, workspace);
+  if (frame.pixel_format == PixelFormat::I420)
+    source->chroma_v = plane_at_level(frame.chroma_v, level, roi, 2, workspace).data;
 }
 
 void crop_inside(PixelFormat pixel_format, const RowSource& source, int y, Span span, int size,
@@ -82,7 +85,9 @@ void crop_inside(PixelFormat pixel_format, const RowSource& source, int y, Span 
     return crop_run<PixelFormat::RGB>(source, y, span.begin, span.end, plane_px, out);
   if (pixel_format == PixelFormat::GRAY)
     return crop_run<PixelFormat::GRAY>(source, y, span.begin, span.end, plane_px, out);
-  return crop_run<PixelFormat::NV12>(source, y, span.begin, span.end, plane_px, out);
+  if (pixel_format == PixelFormat::NV12)
+    return crop_run<PixelFormat::NV12>(source, y, span.begin, span.end, plane_px, out);
+  return crop_run<PixelFormat::I420>(source, y, span.begin, span.end, plane_px, out);
 }
 
 void fill_black(const CropParams& params, int y, int begin, int end, float* out) {
@@ -117,6 +122,7 @@ void crop_one(const FrameView& frame, const LevelTransform& transform, const Cro
               float* out, Workspace& workspace) {
   RowSource source = {};
   source.transform = transform;
+  source.yuv = frame.yuv;
   for (int c = 0; c < 3; ++c) {
     source.scale[c] = static_cast<float>(1.0 / (255.0 * params.normalize.std[c]));
     source.offset[c] = static_cast<float>(-static_cast<double>(params.normalize.mean[c]) /
@@ -148,8 +154,8 @@ void crop_one(const FrameView&, const LevelTransform&, const CropParams&, float*
 
 void crop_face_cpu(const FrameView& frame, const float* crop_to_frame, int count,
                    const CropParams& params, float* out, Workspace& workspace) {
-  const bool wide = fits_offsets(frame.plane) &&
-                    (frame.pixel_format != PixelFormat::NV12 || fits_offsets(frame.chroma));
+  const bool wide =
+      fits_offsets(frame.plane) && (!frame.has_chroma() || fits_offsets(frame.chroma));
   const int64_t face = 3 * static_cast<int64_t>(params.size_px) * params.size_px;
   for (int b = 0; b < count; ++b) {
     const LevelTransform transform = transform_at_level(crop_to_frame + 6 * b);

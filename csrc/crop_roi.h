@@ -28,13 +28,13 @@ inline PlaneRoi plane_roi(const PlaneView& plane, int level, const float* low_xy
           y_end < plane.height_px ? y_end : plane.height_px};
 }
 
-// [0] of frame.plane, [1] of frame.chroma (NV12 only).
+// [0] of frame.plane, [1] of frame.chroma and frame.chroma_v.
 inline void crop_rois(const FrameView& frame, const LevelTransform& transform, int size_px,
                       PlaneRoi* found) {
   float low_xy[2], high_xy[2];
   position_bounds(transform, size_px, low_xy, high_xy);
   found[0] = plane_roi(frame.plane, transform.level, low_xy, high_xy);
-  if (frame.pixel_format != PixelFormat::NV12) return;
+  if (!frame.has_chroma()) return;
   const float chroma_low[2] = {chroma_position(low_xy[0]), chroma_position(low_xy[1])};
   const float chroma_high[2] = {chroma_position(high_xy[0]), chroma_position(high_xy[1])};
   found[1] = plane_roi(frame.chroma, transform.level, chroma_low, chroma_high);

@@ -18,6 +18,8 @@ struct PlaneAtLevel {
 
 struct RowSource {
   PlaneAtLevel plane, chroma;
+  const uint8_t* chroma_v;  // I420: V, laid out like `chroma`
+  YuvCoefficients yuv;
   LevelTransform transform;
   float scale[3], offset[3];    // normalized = value * scale + offset, output order
   float low_xy[2], high_xy[2];  // bounds (inclusive) of positions whose loads stay inside
@@ -87,8 +89,9 @@ inline void crop_gray(const RowSource& source, const Points& points, int i, int6
   for (int c = 0; c < 3; ++c) store(source, c, luma, out + c * plane_px);
 }
 
-inline void crop_nv12(const RowSource& source, const Points& points, const Points& chroma, int i,
-                      int64_t plane_px, float* out) {
+template <PixelFormat pixel_format>
+void crop_yuv(const RowSource& source, const Points& points, const Points& chroma, int i,
+              int64_t plane_px, float* out) {
   const Simd::Float luma = sample_luma(source, points, i);
   const Simd::Int top = Simd::load_32(source.chroma.data, chroma.offset + i);
   const Simd::Int low = Simd::load_32(source.chroma.data + source.chroma.stride, chroma.offset + i);
@@ -96,14 +99,26 @@ inline void crop_nv12(const RowSource& source, const Points& points, const Point
                     y_weight = Simd::load(chroma.y_weight + i);
   const Simd::Float middle = Simd::set(kChromaOffset), zero = Simd::set(0.0f),
                     full = Simd::set(255.0f);
-  const Simd::Float u = Simd::sub(tap<0, 2>(top, top, low, low, x_weight, y_weight), middle);
-  const Simd::Float v = Simd::sub(tap<1, 3>(top, top, low, low, x_weight, y_weight), middle);
+  Simd::Float u, v;
+  if (pixel_format == PixelFormat::NV12) {
+    u = tap<0, 2>(top, top, low, low, x_weight, y_weight);
+    v = tap<1, 3>(top, top, low, low, x_weight, y_weight);
+  } else {
+    const Simd::Int top_v = Simd::load_32(source.chroma_v, chroma.offset + i);
+    const Simd::Int low_v =
+        Simd::load_32(source.chroma_v + source.chroma.stride, chroma.offset + i);
+    u = tap<0, 1>(top, top, low, low, x_weight, y_weight);
+    v = tap<0, 1>(top_v, top_v, low_v, low_v, x_weight, y_weight);
+  }
+  u = Simd::sub(u, middle);
+  v = Simd::sub(v, middle);
+  const YuvCoefficients& yuv = source.yuv;
   const Simd::Float gray =
-      Simd::mul(Simd::set(kLumaScale), Simd::sub(luma, Simd::set(kLumaOffset)));
+      Simd::mul(Simd::set(yuv.luma_scale), Simd::sub(luma, Simd::set(yuv.luma_offset)));
   const Simd::Float rgb[3] = {
-      Simd::fma(Simd::set(kVToRed), v, gray),
-      Simd::fma(Simd::set(kVToGreen), v, Simd::fma(Simd::set(kUToGreen), u, gray)),
-      Simd::fma(Simd::set(kUToBlue), u, gray),
+      Simd::fma(Simd::set(yuv.v_to_red), v, gray),
+      Simd::fma(Simd::set(yuv.v_to_green), v, Simd::fma(Simd::set(yuv.u_to_green), u, gray)),
+      Simd::fma(Simd::set(yuv.u_to_blue), u, gray),
   };
   for (int c = 0; c < 3; ++c)
     store(source, c, Simd::min(Simd::max(rgb[c], zero), full), out + c * plane_px);
@@ -127,8 +142,9 @@ void locate_chunk(const RowSource& source, int y, int begin, int count, Points* 
     locate(source.plane,
            pixel_format == PixelFormat::BGR || pixel_format == PixelFormat::RGB ? 3 : 1, frame_x,
            frame_y, i, points);
-    if (pixel_format == PixelFormat::NV12)
-      locate(source.chroma, 2, Simd::sub(Simd::mul(frame_x, half), quarter),
+    if (pixel_format == PixelFormat::NV12 || pixel_format == PixelFormat::I420)
+      locate(source.chroma, pixel_format == PixelFormat::NV12 ? 2 : 1,
+             Simd::sub(Simd::mul(frame_x, half), quarter),
              Simd::sub(Simd::mul(frame_y, half), quarter), i, chroma);
   }
 }
@@ -146,8 +162,8 @@ void crop_run(const RowSource& shared, int y, int begin, int end, int64_t plane_
       if (i > count - Simd::count) i = count - Simd::count;
       if (pixel_format == PixelFormat::GRAY)
         crop_gray(source, points, i, plane_px, out + from + i);
-      else if (pixel_format == PixelFormat::NV12)
-        crop_nv12(source, points, chroma, i, plane_px, out + from + i);
+      else if (pixel_format == PixelFormat::NV12 || pixel_format == PixelFormat::I420)
+        crop_yuv<pixel_format>(source, points, chroma, i, plane_px, out + from + i);
       else
         crop_color<pixel_format>(source, points, i, plane_px, out + from + i);
     }

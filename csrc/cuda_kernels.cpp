@@ -46,29 +46,53 @@ PlaneView plane_of(const CudaArray& array, int channels, const char* expected) {
           static_cast<int>(array.shape[0]), channels};
 }
 
-// A frame on the GPU: [H, W, 3] (BGR, RGB), [H, W] (GRAY), NV12 as [H * 3 / 2, W] or as a pair of
-// luma [H, W] and chroma [H / 2, W / 2, 2], each with its own row stride, as decoders and cameras
-// deliver them.
-FrameView view_gpu_frame(py::handle pixels, py::handle pixel_format_name, uintptr_t stream) {
-  const PixelFormat pixel_format = read_layout(pixel_format_name);
-  if (pixel_format == PixelFormat::NV12 && py::isinstance<py::tuple>(pixels)) {
-    const auto pair = py::reinterpret_borrow<py::tuple>(pixels);
-    if (pair.size() != 2)
-      throw py::value_error("an NV12 frame of two planes must be (luma, chroma)");
-    const FrameView view = {
-        plane_of(cuda_array(pair[0], "frame", stream), 1, "luma [H, W]"),
-        plane_of(cuda_array(pair[1], "frame", stream), 2, "chroma [H / 2, W / 2, 2]"),
-        pixel_format};
+// The planes of a frame given as a tuple: NV12 as luma [H, W] and chroma [H / 2, W / 2, 2], each
+// with its own row stride; I420 as Y [H, W], U and V [(H + 1) / 2, (W + 1) / 2].
+FrameView view_gpu_planes(const py::tuple& planes, PixelFormat pixel_format, uintptr_t stream) {
+  const bool is_nv12 = pixel_format == PixelFormat::NV12;
+  if (planes.size() != (is_nv12 ? 2 : 3))
+    throw py::value_error(is_nv12 ? "an NV12 frame of two planes must be (luma, chroma)"
+                                  : "an I420 frame must be (Y, U, V)");
+  const auto plane = [&](size_t i, int channels, const char* expected) {
+    return plane_of(cuda_array(planes[i], "frame", stream), channels, expected);
+  };
+  FrameView view = {plane(0, 1, "luma [H, W]"), {}, pixel_format, {}, {}};
+  if (is_nv12) {
+    view.chroma = plane(1, 2, "chroma [H / 2, W / 2, 2]");
     if (view.plane.width_px != 2 * view.chroma.width_px ||
         view.plane.height_px != 2 * view.chroma.height_px)
       throw py::value_error(
           "chroma of an NV12 frame must be half as wide and half as high as its luma");
     return view;
   }
+  view.chroma = plane(1, 1, "U [(H + 1) / 2, (W + 1) / 2]");
+  view.chroma_v = plane(2, 1, "V [(H + 1) / 2, (W + 1) / 2]");
+  for (const PlaneView& chroma : {view.chroma, view.chroma_v})
+    if (chroma.width_px != (view.plane.width_px + 1) / 2 ||
+        chroma.height_px != (view.plane.height_px + 1) / 2)
+      throw py::value_error("U and V of an I420 frame must be half as wide and high as Y");
+  return view;
+}
+
+// A frame on the GPU: [H, W, 3] (BGR, RGB), [H, W] (GRAY), NV12 as [H * 3 / 2, W], NV12 and I420 as
+// a tuple of planes.
+FrameView view_gpu_frame(py::handle pixels, py::handle pixel_format_name, py::handle color,
+                         uintptr_t stream) {
+  const PixelFormat pixel_format = read_layout(pixel_format_name);
+  if (pixel_format == PixelFormat::I420 ||
+      (pixel_format == PixelFormat::NV12 && py::isinstance<py::tuple>(pixels))) {
+    if (!py::isinstance<py::tuple>(pixels))
+      throw py::value_error("an I420 frame must be (Y, U, V)");
+    FrameView view =
+        view_gpu_planes(py::reinterpret_borrow<py::tuple>(pixels), pixel_format, stream);
+    read_color(color, &view);
+    return view;
+  }
   const CudaArray array = cuda_array(pixels, "frame", stream);
   if (pixel_format == PixelFormat::BGR || pixel_format == PixelFormat::RGB)
-    return {plane_of(array, 3, "[H, W, 3]"), {}, pixel_format};
-  FrameView view = {plane_of(array, 1, "[H, W] or, for NV12, [H * 3 / 2, W]"), {}, pixel_format};
+    return {plane_of(array, 3, "[H, W, 3]"), {}, pixel_format, {}, {}};
+  FrameView view = {
+      plane_of(array, 1, "[H, W] or, for NV12, [H * 3 / 2, W]"), {}, pixel_format, {}, {}};
   if (pixel_format == PixelFormat::GRAY) return view;
   const int rows = view.plane.height_px, width = view.plane.width_px;
   if (rows % 3 != 0 || width % 2 != 0)
@@ -77,13 +101,14 @@ FrameView view_gpu_frame(py::handle pixels, py::handle pixel_format_name, uintpt
   view.plane.height_px = rows / 3 * 2;
   view.chroma = {view.plane.data + view.plane.height_px * view.plane.row_stride,
                  view.plane.row_stride, width / 2, rows / 3, 2};
+  read_color(color, &view);
   return view;
 }
 
 void crop_face(py::handle frame, py::handle pixel_format, py::handle crop_to_frame, py::handle mean,
-               py::handle std, py::handle out, py::handle stream_given) {
+               py::handle std, py::handle out, py::handle stream_given, py::handle color) {
   const uintptr_t stream = stream_handle(stream_given);
-  const FrameView view = view_gpu_frame(frame, pixel_format, stream);
+  const FrameView view = view_gpu_frame(frame, pixel_format, color, stream);
   const CudaArray transforms = cuda_array(crop_to_frame, "crop_to_frame", stream);
   if (!transforms.is('f', 4) || transforms.shape.size() != 3 || transforms.shape[1] != 2 ||
       transforms.shape[2] != 3 || !transforms.is_contiguous())
@@ -190,21 +215,28 @@ void crop_jobs(py::handle jobs, py::handle mean, py::handle std, py::handle out,
 }  // namespace
 
 void bind_cuda_kernels(py::module_& m) {
-  m.def("crop_face_cuda", &crop_face);
+  m.def("crop_face_cuda", &crop_face, py::arg("frame"), py::arg("pixel_format"),
+        py::arg("crop_to_frame"), py::arg("mean"), py::arg("std"), py::arg("out"),
+        py::arg("stream"), py::arg("color") = py::none());
   m.def("normalize_cuda", &normalize);
   m.def("au_gcn_cuda", &au_gcn);
   m.def("appearance_grid_cuda", &appearance_grid);
   m.def("crop_jobs_cuda", &crop_jobs);
-  m.def("pack_device_upload",
-        [](py::handle frame, py::handle pixel_format, py::handle crop_to_frame, int slots,
-           int size_px, uintptr_t block, uintptr_t device, size_t capacity, py::handle stream) {
-          const FloatArray transforms = check_transforms(crop_to_frame);
-          if (transforms.shape(0) < 1 || transforms.shape(0) > slots)
-            throw py::value_error("slots must hold 1 face or more");
-          return pack_upload(view_gpu_frame(frame, pixel_format, stream_handle(stream)),
-                             transforms.data(), static_cast<int>(transforms.shape(0)), slots,
-                             size_px, true, address<uint8_t>(block), device, capacity);
-        });
+  m.def(
+      "pack_device_upload",
+      [](py::handle frame, py::handle pixel_format, py::handle crop_to_frame, int slots,
+         int size_px, uintptr_t block, uintptr_t device, size_t capacity, py::handle stream,
+         py::handle color) {
+        const FloatArray transforms = check_transforms(crop_to_frame);
+        if (transforms.shape(0) < 1 || transforms.shape(0) > slots)
+          throw py::value_error("slots must hold 1 face or more");
+        return pack_upload(view_gpu_frame(frame, pixel_format, color, stream_handle(stream)),
+                           transforms.data(), static_cast<int>(transforms.shape(0)), slots, size_px,
+                           true, address<uint8_t>(block), device, capacity);
+      },
+      py::arg("frame"), py::arg("pixel_format"), py::arg("crop_to_frame"), py::arg("slots"),
+      py::arg("size_px"), py::arg("block"), py::arg("device"), py::arg("capacity"),
+      py::arg("stream"), py::arg("color") = py::none());
 }
 
 }  // namespace faceaffect

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
+#include "yuv.h"
+
 namespace faceaffect {
 
-enum class PixelFormat : int { BGR, RGB, GRAY, NV12 };
+enum class PixelFormat : int { BGR, RGB, GRAY, NV12, I420 };
 
 struct PlaneView {
   const uint8_t* data;  // [height_px, width_px, channels]; a pixel's channels and the pixels of a
@@ -17,9 +19,13 @@ struct PlaneView {
 };
 
 struct FrameView {
-  PlaneView plane;   // color or gray; the luma of NV12
-  PlaneView chroma;  // NV12 only: (U, V) pairs, half as wide and half as high
+  PlaneView plane;   // color or gray; the luma of NV12 and I420
+  PlaneView chroma;  // NV12: (U, V) pairs, I420: U; half as wide and half as high, rounded up
   PixelFormat pixel_format;
+  PlaneView chroma_v;   // I420 only: V, with size and stride of `chroma`
+  YuvCoefficients yuv;  // NV12 and I420 only
+
+  bool has_chroma() const { return chroma.channels != 0; }
 };
 
 }  // namespace faceaffect

@@ -42,7 +42,7 @@ struct Tiles {
 size_t pack_upload(const FrameView& frame, const float* crop_to_frame, int count, int slots,
                    int size_px, bool is_on_device, uint8_t* block, uintptr_t device,
                    size_t capacity) {
-  const bool two_planes = frame.pixel_format == PixelFormat::NV12;
+  const int chroma_planes = frame.pixel_format == PixelFormat::I420 ? 2 : frame.has_chroma();
   std::vector<FaceJob> jobs(static_cast<size_t>(slots));
   std::vector<Tiles> tiles(static_cast<size_t>(count));
   size_t needed = aligned(sizeof(FaceJob) * jobs.size());
@@ -50,7 +50,8 @@ size_t pack_upload(const FrameView& frame, const float* crop_to_frame, int count
     jobs[b] = {frame, transform_at_level(crop_to_frame + 6 * b)};
     crop_rois(frame, jobs[b].transform, size_px, tiles[b].parts);
     tiles[b].bytes = tile_bytes(frame.plane, tiles[b].parts[0]);
-    if (two_planes) tiles[b].bytes += tile_bytes(frame.chroma, tiles[b].parts[1]);
+    if (chroma_planes > 0)
+      tiles[b].bytes += chroma_planes * tile_bytes(frame.chroma, tiles[b].parts[1]);
     if (!is_on_device) needed += tiles[b].bytes;
   }
   if (needed > capacity) return needed;
@@ -58,10 +59,15 @@ size_t pack_upload(const FrameView& frame, const float* crop_to_frame, int count
   for (int b = 0; b < count && !is_on_device; ++b) {
     const PlaneRoi* parts = tiles[b].parts;
     jobs[b].frame.plane = place_tile(frame.plane, parts[0], block + at, device + at);
-    const size_t chroma_at = at + tile_bytes(frame.plane, parts[0]);
-    if (two_planes)
+    size_t chroma_at = at + tile_bytes(frame.plane, parts[0]);
+    if (chroma_planes > 0)
       jobs[b].frame.chroma =
           place_tile(frame.chroma, parts[1], block + chroma_at, device + chroma_at);
+    if (chroma_planes > 1) {
+      chroma_at += tile_bytes(frame.chroma, parts[1]);
+      jobs[b].frame.chroma_v =
+          place_tile(frame.chroma_v, parts[1], block + chroma_at, device + chroma_at);
+    }
     at += tiles[b].bytes;
   }
   for (int b = count; b < slots; ++b) jobs[b] = jobs[count - 1];

@@ -16,7 +16,7 @@ class Workspace {
   Workspace& operator=(const Workspace&) = delete;
   ~Workspace();
 
-  static constexpr int kSlots = 2;
+  static constexpr int kSlots = 3;
 
  private:
   uint8_t* memory_[kSlots] = {};

@@ -1,14 +1,13 @@
-// Coefficients of the conversion from YUV (BT.601, video range) to RGB.
+// Conversion from YUV to RGB; the coefficients of a frame come from sdk/faceaffect/types.py.
 #pragma once
 
 namespace faceaffect {
 
-constexpr float kLumaOffset = 16.0f;
 constexpr float kChromaOffset = 128.0f;
-constexpr float kLumaScale = 1.1643836f;
-constexpr float kVToRed = 1.5960268f;
-constexpr float kUToGreen = -0.3917623f;
-constexpr float kVToGreen = -0.8129676f;
-constexpr float kUToBlue = 2.0172321f;
+
+// For pixels of 0 to 255.
+struct YuvCoefficients {
+  float luma_offset, luma_scale, v_to_red, u_to_green, v_to_green, u_to_blue;
+};
 
 }  // namespace faceaffect

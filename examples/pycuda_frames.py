@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from faceaffect import PixelFormat, open_pipeline, open_source
+from faceaffect import PixelFormat, open_pipeline, open_source, to_bgr
 from faceaffect.device_frame import DeviceFrame
 
 
@@ -35,9 +35,10 @@ def main(path: str) -> None:
     cuda.Device(0).retain_primary_context().push()  # the context of the CUDA runtime
     with open_source(path) as source, open_pipeline(backend="tensorrt") as pipeline:
         for frame in source:
-            memory = cuda.mem_alloc(frame.pixels.nbytes)
-            cuda.memcpy_htod(memory, np.ascontiguousarray(frame.pixels))
-            pixels = DeviceArray(int(memory), frame.pixels.shape, memory)
+            bgr = np.ascontiguousarray(to_bgr(frame))
+            memory = cuda.mem_alloc(bgr.nbytes)
+            cuda.memcpy_htod(memory, bgr)
+            pixels = DeviceArray(int(memory), bgr.shape, memory)
             faces, affect = pipeline.analyze(
                 DeviceFrame(pixels, PixelFormat.BGR, frame.time_s, frame.index)
             )

@@ -22,6 +22,7 @@ from training.evaluation.model_metrics import model_metrics
 from training.evaluation.network_runner import table_crops
 from training.evaluation.record import write_record
 from training.models.affect_net import AffectNet
+from training.real_skin.threshold_faces import threshold_faces
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PARITY_CROPS = 200
@@ -36,6 +37,7 @@ class ExportOptions:
     synthetic_images: Path | None
     synthetic_videos: Path | None
     threshold_data: Path | None
+    actions: Path | None
     skip_calibration: bool
     metrics_dir: Path | None
 
@@ -76,6 +78,13 @@ class ExportOptions:
     type=click.Path(path_type=Path),
     default=None,
     help="RenderWild folder (--size people) whose validation set helps to choose thresholds.",
+)
+@click.option(
+    "--actions",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help="Validation images of training.real_skin: thresholds are chosen on them and on resting "
+    "faces of several sources too.",
 )
 @click.option(
     "--skip-calibration", is_flag=True, help="Use default thresholds and measure nothing."
@@ -135,7 +144,14 @@ def _export_default(run_dir: Path, bundle_dir: Path, options: ExportOptions) -> 
     calibrated = Calibrated(net, (DEFAULT_THRESHOLD,) * len(AU_NAMES), (0.0,) * len(AU_NAMES), "")
     if faces is not None:
         calibrated = calibrate(
-            net, faces, options.synthetic_images, CROP.size_px, options.threshold_data
+            net,
+            faces,
+            options.synthetic_images,
+            CROP.size_px,
+            options.threshold_data,
+            None
+            if options.actions is None
+            else threshold_faces(options.assets, options.labels, options.actions),
         )
     origin = load_origin(run_dir, run)
 

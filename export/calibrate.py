@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
@@ -23,10 +25,12 @@ from training.evaluation.calibration import (
 )
 from training.evaluation.network_runner import predict_faces
 from training.models.affect_net import AffectNet
+from training.real_skin.threshold_faces import ThresholdFaces
 
 DEFAULT_THRESHOLD: Final = 0.5
 NEUTRAL_VOTES: Final = 0.8  # fraction of votes that makes a face clearly neutral
 MAX_FALSE_ALARMS: Final = 0.4  # active AUs on a neutral real face, on average
+RESTING_ALARMS: Final = 0.3  # the same on each further source of resting faces
 F1_SLACK: Final = 0.01
 """F1 on synthetic images that may be lost for a lower threshold: AUs of real faces score lower."""
 
@@ -67,6 +71,7 @@ def calibrate(
     synthetic_images: Path | None,
     size_px: int,
     people: Path | None = None,
+    real_skin: ThresholdFaces | None = None,
 ) -> Calibrated:
     """Fit the calibration, fold it into the network and choose thresholds.
 
@@ -81,8 +86,12 @@ def calibrate(
         synthetic_images: Folder of synthetic images.
         size_px: Side of the crops.
         people: RenderWild folder; not the one used for evaluation.
+        real_skin: Further labeled faces, and further resting faces: every source stays within
+            `RESTING_ALARMS`.
     """
     labeled = faces if synthetic_images is None else _threshold_faces(synthetic_images, people)
+    if real_skin is not None:
+        labeled = concat_tables([labeled, real_skin.actions])
     truth, known = labeled.au >= 0.5, labeled.au_weight >= _MIN_LABEL_WEIGHT
     platt = fit_platt(predict_faces(net, labeled, size_px)[0], truth, known)
     au_logit, expression_logit = predict_faces(net, faces, size_px)
@@ -95,28 +104,58 @@ def calibrate(
     net = fold_into_head(net, platt, temperature)
     is_neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] >= NEUTRAL_VOTES
     neutral = platt.apply(au_logit)[is_neutral & (faces.expression_weight > 0)]
+    sources = {"neutral": (sigmoid(neutral), MAX_FALSE_ALARMS)}
+    for name, table in ({} if real_skin is None else real_skin.resting).items():
+        alarms = sigmoid(predict_faces(net, table, size_px)[0])
+        sources[f"resting ({name})"] = (alarms, RESTING_ALARMS)
     probability = sigmoid(predict_faces(net, labeled, size_px)[0])
-    neutral_probability = sigmoid(neutral)
-    unlimited, thresholds = (
-        choose_low_false_alarm_thresholds(
-            probability,
-            truth,
-            neutral_probability,
-            known,
-            alarms=alarms,
-            least=MIN_THRESHOLD,
-            most=MAX_THRESHOLD,
-            slack=F1_SLACK,
-        )
-        for alarms in (len(AU_NAMES), MAX_FALSE_ALARMS)
-    )
-    raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
-    notes = [f"Expression temperature {temperature:.2f}.", *platt.notes]
-    if raised:
-        active = float((neutral_probability >= np.array(thresholds)).mean(axis=0).sum())
-        notes.append(
-            f"Thresholds raised so that a neutral real face shows {active:.2f} active AUs "
-            f"(limit {MAX_FALSE_ALARMS:g}): {', '.join(raised)}."
-        )
+    thresholds, limits = _limited_thresholds(probability, truth, known, sources)
+    notes = [f"Expression temperature {temperature:.2f}.", *platt.notes, *limits]
     neutral_logits = tuple(float(value) for value in np.median(neutral, axis=0))
     return Calibrated(net, thresholds, neutral_logits, " ".join(notes) + "\n")
+
+
+def _limited_thresholds(
+    probability: NDArray[np.float32],
+    truth: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    sources: Mapping[str, tuple[NDArray[np.float32], float]],
+) -> tuple[tuple[float, ...], list[str]]:
+    """Returns thresholds that keep every source of neutral faces within its limit, and notes.
+
+    `sources`: probabilities [M, 12] of neutral faces and the largest number of active AUs per
+    face, by name. The threshold of an AU is the highest that a source alone needs.
+    """
+    unlimited = _thresholds(
+        probability, truth, known, next(iter(sources.values()))[0], len(AU_NAMES)
+    )
+    each = [_thresholds(probability, truth, known, *source) for source in sources.values()]
+    thresholds = tuple(max(values) for values in zip(*each, strict=True))
+    raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
+    notes = []
+    for name, (values, limit) in sources.items() if raised else ():
+        active = float((values >= np.array(thresholds)).mean(axis=0).sum())
+        notes.append(
+            f"Thresholds raised so that a {name} real face shows {active:.2f} active AUs "
+            f"(limit {limit:g}): {', '.join(raised)}."
+        )
+    return thresholds, notes
+
+
+def _thresholds(
+    probability: NDArray[np.float32],
+    truth: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    neutral: NDArray[np.float32],
+    alarms: float,
+) -> tuple[float, ...]:
+    return choose_low_false_alarm_thresholds(
+        probability,
+        truth,
+        neutral,
+        known,
+        alarms=alarms,
+        least=MIN_THRESHOLD,
+        most=MAX_THRESHOLD,
+        slack=F1_SLACK,
+    )

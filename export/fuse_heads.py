@@ -77,9 +77,11 @@ class _Heads:
         nodes = self._match_au_nodes()
         affect = self._match_affect()
         geometry = self._match_geometry()
+        embedding, reduction = self._match_projections(affect["inputs"][0], geometry[0])
         self._write_au_nodes(**nodes)
         self._write_affect(**affect)
         self._write_geometry(*geometry)
+        self._write_projections(embedding, reduction)
 
     # Matching.
 
@@ -192,6 +194,18 @@ class _Heads:
         weights = [weights[0] * factors[0], weights[1] * factors[1], *weights[2:]]
         biases = [biases[0] * factors[0] + mean.reshape(-1), biases[1] * factors[1], *biases[2:]]
         return layers[0].input[0], weights, biases
+
+    def _match_projections(
+        self, pooled: str, features: str
+    ) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
+        """ReLU and 1x1 convolution of the trunk's output that the two kinds of heads begin with."""
+        _, *embedding = self._walk(pooled, "ReduceMean", "Relu", "Conv")
+        _, _, _, *reduction = self._walk(features, "Relu", "Gemm", "Flatten", "Relu", "Conv")
+        if embedding[1].input[0] != reduction[1].input[0] or not all(
+            self._is_1x1(nodes[1]) for nodes in (embedding, reduction)
+        ):
+            raise _OtherHeadsError
+        return embedding, reduction
 
     # Writing.
 
@@ -312,3 +326,28 @@ class _Heads:
         axis = self._constant("geometry.axis", np.array([1]))
         self._add("Squeeze", [_PREFIX + "face", axis], "face_logit")
         self._add("Squeeze", [_PREFIX + "quality", axis], "quality_logit")
+
+    def _write_projections(
+        self, embedding: list[onnx.NodeProto], reduction: list[onnx.NodeProto]
+    ) -> None:
+        """One convolution instead of two of the same input."""
+        convolutions = [nodes[1] for nodes in (embedding, reduction)]
+        weights, biases = (
+            [self._array(node.input[place]) for node in convolutions] for place in (1, 2)
+        )
+        inputs = [
+            convolutions[0].input[0],
+            self._constant("projection.weight", np.concatenate(weights)),
+            self._constant("projection.bias", np.concatenate(biases)),
+        ]
+        summed = self._add("Conv", inputs, "projection.sum", kernel_shape=[1, 1])
+        rectified = self._add("Relu", [summed], "projection")
+        sizes = self._constant("projection.sizes", np.array([len(weight) for weight in weights]))
+        outputs = [nodes[0].output[0] for nodes in (embedding, reduction)]
+        for output in outputs:
+            self._remove_producer(output)
+        self._graph.node.append(
+            helper.make_node(
+                "Split", [rectified, sizes], outputs, name=_PREFIX + "projections", axis=1
+            )
+        )

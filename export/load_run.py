@@ -27,4 +27,4 @@ def load_origin(folder: Path, run: dict[str, Any]) -> Origin:
     """Load the origin of a run's weights, for the model card."""
     record = folder / RECORD_FILE
     teachers = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
-    return Origin(run.get("started_from", ""), teachers)
+    return Origin(run.get("started_from", ""), teachers, "known_actions" in run)

@@ -28,10 +28,12 @@ class Origin:
     Attributes:
         started_from: SHA-256 of the network that they were initialized from; empty: none.
         distillation: Record that `training.distillation.teachers` wrote; None: no distillation.
+        on_real_skin: Whether `training.real_skin` fine-tuned them.
     """
 
     started_from: str = ""
     distillation: Mapping[str, Any] | None = None
+    on_real_skin: bool = False
 
     def sentence(self) -> str:
         """Describe the origin for a model card."""
@@ -67,9 +69,14 @@ def model_card(
     au_template = (
         "au_with_synthetic_images" if with_synthetic_images else "au_without_synthetic_images"
     )
+    origin = origin or Origin()
+    rows = load_template("synthetic_images_row") if with_synthetic_images else ""
+    if origin.on_real_skin:
+        au_template = "au_on_real_skin"
+        rows += load_template("real_skin_row")
     return load_template("card").format(
-        origin=(origin or Origin()).sentence(),
-        synthetic_images=load_template("synthetic_images_row") if with_synthetic_images else "",
+        origin=origin.sentence(),
+        synthetic_images=rows,
         notes=notes,
         au_truth=load_template(au_template).strip(),
         mapping=mapping,

@@ -16,6 +16,11 @@ import pytest
 
 import faceaffect
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # a dependency of pytest there
+
 STRACE = shutil.which("strace")
 SDK = Path(next(iter(faceaffect.__path__))).parent
 
@@ -104,8 +109,30 @@ RUNTIMES = {
     "pyarrow": "import faceaffect.sinks.parquet_sink, pyarrow.parquet",
     "av": "import av, faceaffect.audio.open_audio",
     "minisign": "import minisign, faceaffect.bundle.signature",
+    "tensorrt": "import faceaffect.backends.tensorrt_backend, tensorrt",
+    "tensorrt_rtx": "import faceaffect.backends.tensorrt_backend, tensorrt_rtx",
+    "fsspec": "import fsspec; fsspec.filesystem('file').ls('/')",
+    "jinja2": "import faceaffect.pages.render, jinja2",
+    "matplotlib": "import faceaffect.report.plots, matplotlib.figure; matplotlib.figure.Figure()",
 }
 """Package of an extra -> a program that imports and uses it as the SDK does."""
+MODULES = {"py-minisign": "minisign", "tensorrt-rtx": "tensorrt_rtx"}
+"""Requirement -> module, where the names differ."""
+NO_RUNTIME = {"train", "dev", "docs"}
+SOCKETS_ARE_THE_PURPOSE = {"ray"}  # distributes over machines, only on request
+
+
+def test_every_package_of_an_extra_is_traced() -> None:
+    text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    names = {
+        re.split(r"[>=<;\[ ]", requirement)[0]
+        for extra, requirements in extras.items()
+        if extra not in NO_RUNTIME
+        for requirement in requirements
+    }
+    assert {MODULES.get(name, name) for name in names} - SOCKETS_ARE_THE_PURPOSE <= set(RUNTIMES)
+    assert len(names) > 6
 
 
 @pytest.mark.usefixtures("trained")

@@ -11,10 +11,12 @@ import click
 from training.cli.data import data
 from training.cli.detector import train_detector
 from training.cli.distill import distill
+from training.cli.loop import reported_errors
 from training.cli.methods import list_recipes, model_cost, pretrain
 from training.cli.options import (
     EXISTING,
     assets_option,
+    data_paths,
     labels_option,
     out_option,
     set_option,
@@ -135,7 +137,7 @@ def evaluate(
 
     DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of
     rendered faces (faces_*.npz), or a CSV or Parquet file of predictions, such as `faceaffect
-    analyze --out` writes, with --labels. For a file that holds decisions (active_aus) BUNDLE may
+    analyze --out` writes, with --labels. For a file that holds decisions (AU1_on ...) BUNDLE may
     be "-".
     """
     from rich.console import Console
@@ -145,15 +147,11 @@ def evaluate(
     from training.evaluation.evaluate import evaluate as run_evaluation
 
     chosen = {name: value for name, value in options.items() if value is not None}
-    try:
+    metric_options = MetricOptions(missing, bootstrap_samples, seed)
+    with reported_errors():
         measured = run_evaluation(
-            bundle,
-            data,
-            out,
-            EvaluateOptions(metrics=MetricOptions(missing, bootstrap_samples, seed), **chosen),
+            bundle, data, out, EvaluateOptions(metrics=metric_options, **chosen)
         )
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
     print_scores(measured, Console())
     click.echo(f"{out / PAGE_FILE}")
 
@@ -181,22 +179,18 @@ def evaluate(
 @set_option
 def cross_rig(
     out: Path,
-    assets: Path,
-    labels: Path,
-    synthetic_images: Path,
-    synthetic_videos: tuple[Path, ...],
     base_steps: int,
     threshold_data: Path | None,
     overrides: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Train on each face rig alone, test on the one left out; a stopped run is resumed."""
-    from training.ablations.cross_rig import transfer as measure
+    from training.ablations.cross_rig import measure_cross_rig
     from training.default_model.default_recipe import recipe
     from training.engine.recipe_overrides import apply_overrides
 
     student = apply_overrides(recipe(), overrides)
-    paths = (assets, labels, synthetic_images, synthetic_videos)
-    measured = measure(student, out, *paths, base_steps, threshold_data)
+    measured = measure_cross_rig(student, out, data_paths(options), base_steps, threshold_data)
     click.echo(json.dumps(measured, indent=1))
 
 

@@ -2,7 +2,8 @@
 
 The scripts beside this one run it, each in the environment of its own package, so it needs only
 NumPy and OpenCV. The job comes on standard input: `clip`, `frames` (most to read, 0 for all),
-`files` (paths by name) and what a script needs.
+`files` (paths by name), `times_decoding` (whether decoding by OpenCV counts) and what a script
+needs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in frame pix
 
 
 class Analyzer(Protocol):
-    """User code around the package; only `analyze` is timed."""
+    """User code around the package; `analyze` is timed, and decoding if the job says so."""
 
     def analyze(self, bgr: np.ndarray, time_s: float) -> Any: ...
 
@@ -50,11 +51,13 @@ def time_clip(open_analyzer: Callable[[Job], Analyzer], packages: tuple[str, ...
         analyzer.analyze(bgr, i / fps)
     analyzer = open_analyzer(job)
     spent_ms, boxes = [], []
+    capture = cv2.VideoCapture(job["clip"]) if job.get("times_decoding") else None
     for i, decoded in enumerate(frames):
-        bgr = (
-            decoded.copy()
-        )  # written anew, as by a decoder: what was read long ago lies in memory, not in a cache
+        # Written anew, as by a decoder: what was read long ago lies in memory, not in a cache.
+        bgr = decoded.copy()
         started_ns = time.process_time_ns()
+        if capture is not None:
+            bgr = capture.read()[1]
         result = analyzer.analyze(bgr, i / fps)
         spent_ms.append((time.process_time_ns() - started_ns) / 1e6)
         boxes.append([[round(float(edge), 1) for edge in box] for box in analyzer.boxes(result)])

@@ -70,17 +70,21 @@ def on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.ndarray, np.ndar
     out_type = np.float32 if case.op == "au_gcn" else dtype
     out = upload(cuda, np.full(expected.shape, np.nan, out_type))
     if case.op == "crop_face":
-        frame = upload(cuda, arguments["frame"].pixels)
+        image = arguments["frame"]
+        planes = image.planes
+        is_tuple = isinstance(planes, tuple)
+        frame = tuple(upload(cuda, p) for p in planes) if is_tuple else upload(cuda, planes)
         maps = upload(cuda, np.asarray(arguments["crop_to_frame"], np.float32))
         if expected.size:
             cuda.crop_face_cuda(
                 frame,
-                arguments["frame"].pixel_format.value,
+                image.pixel_format.value,
                 maps,
                 arguments["mean"],
                 arguments["std"],
                 out,
                 None,
+                image.color.coefficients,
             )
     elif case.op == "normalize":
         pixels = upload(cuda, arguments["pixels"])
@@ -106,10 +110,11 @@ def uploaded_crop_on_gpu(cuda: Any, case: KernelCase, dtype: Any) -> tuple[np.nd
     if not len(maps):
         return np.empty(0), np.empty(0)
     slots = len(maps) + 1
-    request = (frame.pixels, frame.pixel_format.value, maps, slots, side)
-    nbytes = cuda.pack_upload(*request, 0, 0, 0)
+    request = (frame.planes, frame.pixel_format.value, maps, slots, side)
+    color = frame.color.coefficients
+    nbytes = cuda.pack_upload(*request, 0, 0, 0, color)
     pinned, block = cuda.PinnedBuffer(nbytes), cuda.DeviceBuffer(nbytes)
-    cuda.pack_upload(*request, pinned.address, block.address, nbytes)
+    cuda.pack_upload(*request, pinned.address, block.address, nbytes, color)
     cuda.copy_bytes(block.address, pinned.address, nbytes, None)
     out = upload(cuda, np.full((slots, 3, side, side), np.nan, dtype))
     cuda.crop_jobs_cuda(block.view([nbytes], "|u1"), arguments["mean"], arguments["std"], out, None)
@@ -134,7 +139,7 @@ def random_cases(seed: int) -> list[KernelCase]:
     """Random cases, for which nothing was tuned."""
     random, cases = np.random.default_rng(seed), list[KernelCase]()
     for i in range(6):
-        pixel_format, side = list(PixelFormat)[i % 4], int(random.integers(1, 140))
+        pixel_format, side = list(PixelFormat)[i % 5], int(random.integers(1, 140))
         height, width = (2 * int(n) for n in random.integers(1, 200, 2))
         places = random.uniform(-0.2, 1.2, (int(random.integers(1, 9)), 2)) * (width, height)
         maps = [

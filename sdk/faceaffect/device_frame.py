@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.kernels.native import native
-from faceaffect.types import PixelFormat
+from faceaffect.types import Chroma, Frame, PixelFormat, Planes, YuvColor
 
 Download = Callable[[int, int, int, int, int], None]
 """Called as download(to, origin, row_bytes, rows, origin_stride): copies rows whose starts are a
@@ -31,17 +31,20 @@ class DeviceFrame:
         index: int = 0,
         source: str = "",
         *,
+        color: YuvColor = YuvColor.BT601,
         download: Download | None = None,
     ) -> None:
         """Wrap an array without copying it.
 
         Args:
             gpu: uint8 array with `__cuda_array_interface__` and the shape of `Frame.pixels`, rows
-                may be padded; for NV12 also a tuple of luma [H, W] and chroma [H / 2, W / 2, 2].
+                may be padded; for NV12 also a tuple of luma [H, W] and chroma [H / 2, W / 2, 2],
+                for I420 a tuple of Y [H, W], U and V [(H + 1) / 2, (W + 1) / 2].
             pixel_format: Pixel format of `gpu`.
             time_s: Presentation time, seconds from the start of the source.
             index: Number of the frame in the source, from 0.
             source: Name of the file or device.
+            color: Color matrix and range of a NV12 or I420 frame.
             download: Replacement for the CUDA copy to the host.
 
         Raises:
@@ -52,39 +55,93 @@ class DeviceFrame:
         self.time_s = time_s
         self.index = index
         self.source = source
+        self.color = color
         planes = gpu if isinstance(gpu, tuple) else (gpu,)
         self._planes = [_interface(plane) for plane in planes]
         first = self._planes[0]["shape"]
-        ndim = 3 if pixel_format in (PixelFormat.BGR, PixelFormat.RGB) else 2
+        ndim = 3 if pixel_format.is_color else 2
         has_chroma_plane = len(planes) == 2
-        if len(first) != ndim or (has_chroma_plane and pixel_format is not PixelFormat.NV12):
+        plane_counts = {PixelFormat.NV12: (1, 2), PixelFormat.I420: (3,)}
+        if len(first) != ndim or len(planes) not in plane_counts.get(pixel_format, (1,)):
             shapes = [plane["shape"] for plane in self._planes]
             raise ValueError(f"expected the shape of a {pixel_format.value} frame, got {shapes}")
         is_single_nv12 = pixel_format is PixelFormat.NV12 and not has_chroma_plane
         self.height_px = int(first[0]) * 2 // 3 if is_single_nv12 else int(first[0])
         self.width_px = int(first[1])
         self._download = download or _download
-        self._pixels: NDArray[np.uint8] | None = None
+        self._host: Frame | None = None
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """The frame on the host, with the shape of `Frame.pixels`."""
-        if self._pixels is None:
-            planes = [self._plane_on_host(plane) for plane in self._planes]
-            if len(planes) == 1:
-                self._pixels = planes[0]
-            else:
-                self._pixels = np.concatenate([planes[0], planes[1].reshape(-1, self.width_px)])
-        return self._pixels
+        """The pixels on the host, as in `Frame`."""
+        return self._on_host().pixels
+
+    @property
+    def chroma(self) -> Chroma | None:
+        """Chroma of an I420 frame on the host, as in `Frame`."""
+        return self._on_host().chroma
+
+    @property
+    def planes(self) -> NDArray[np.uint8] | Planes:
+        """The planes on the host, as in `Frame`."""
+        return self._on_host().planes
+
+    def _on_host(self) -> Frame:
+        if self._host is None:
+            first, *others = [self._plane_on_host(plane) for plane in self._planes]
+            chroma = None
+            if self.pixel_format is PixelFormat.I420:
+                chroma = (others[0], others[1])
+            elif others:
+                first = np.concatenate([first, others[0].reshape(-1, self.width_px)])
+            self._host = Frame(
+                first, self.pixel_format, self.time_s, self.index, self.source, chroma, self.color
+            )
+        return self._host
+
+    def sample_rows(self, row_step: int) -> Frame:
+        """Every `row_step`-th row of the image, or of YUV's luma, from row `row_step // 2`.
+
+        Unlike `pixels` this downloads little.
+        """
+        first = row_step // 2
+        if self._host is not None:
+            rows = self._host.pixels[first : self.height_px : row_step]
+        else:
+            plane = self._planes[0]
+            _wait_for(plane.get("stream"))
+            _, row_bytes, stride = _rows_of(plane)
+            count = len(range(first, self.height_px, row_step))
+            rows = np.empty((count, *plane["shape"][1:]), np.uint8)
+            begin = plane["data"][0] + first * stride
+            self._download(rows.ctypes.data, begin, row_bytes, count, row_step * stride)
+        pixel_format = PixelFormat.GRAY if self.pixel_format.is_yuv else self.pixel_format
+        return Frame(rows, pixel_format, self.time_s)
+
+    def copy_to(self, address: int, stream: Any) -> None:
+        """Queue a copy to adjacent rows at a device address, after the producer's work.
+
+        Args:
+            address: Of GPU memory for the bytes of `pixels`.
+            stream: A `Stream` of the native module.
+        """
+        for plane in self._planes:
+            if plane.get("stream") is not None:
+                event = native.Event()  # type: ignore[union-attr]  # of the module that made `stream`
+                event.record(plane["stream"])
+                stream.wait(event)
+            rows, row_bytes, stride = _rows_of(plane)
+            native.copy_rows(  # type: ignore[union-attr]
+                address, row_bytes, plane["data"][0], stride, row_bytes, rows, stream
+            )
+            address += rows * row_bytes
 
     def _plane_on_host(self, plane: dict[str, Any]) -> NDArray[np.uint8]:
         """Download a plane after its producer has written it."""
         _wait_for(plane.get("stream"))
-        shape = plane["shape"]
-        out = np.empty(shape, np.uint8)
-        row_bytes = int(np.prod(shape[1:]))
-        stride = plane["strides"][0] if plane.get("strides") else row_bytes
-        self._download(out.ctypes.data, plane["data"][0], row_bytes, int(shape[0]), stride)
+        out = np.empty(plane["shape"], np.uint8)
+        rows, row_bytes, stride = _rows_of(plane)
+        self._download(out.ctypes.data, plane["data"][0], row_bytes, rows, stride)
         return out
 
 
@@ -94,6 +151,14 @@ def _interface(array: Any) -> dict[str, Any]:
         got = type(array).__name__ if interface is None else interface["typestr"]
         raise ValueError(f"expected a uint8 array with __cuda_array_interface__, got {got}")
     return dict(interface)
+
+
+def _rows_of(plane: dict[str, Any]) -> tuple[int, int, int]:
+    """Number of rows, their bytes, and the bytes from one to the next."""
+    rows, *rest = plane["shape"]
+    row_bytes = int(np.prod(rest))
+    stride = plane["strides"][0] if plane.get("strides") else row_bytes
+    return int(rows), row_bytes, int(stride)
 
 
 def _wait_for(stream: int | None) -> None:

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_backend
 from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
-from faceaffect.bundle.model_spec import AUTO_PRECISION, ModelSpec
+from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, default_detector
-from faceaffect.detectors.open_detector import open_detector
-from faceaffect.detectors.turned_detector import TurnedDetector
+from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, RotateName
+from faceaffect.detectors.to_detector import to_detector
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
+from faceaffect.sources.frame_from_pixels import PixelFormatName, to_frame
 from faceaffect.sources.source import PrefetchingSource, Source
-from faceaffect.system.cpu_count import cpu_count
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.aligned_crop import AlignedCropFaces
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.located_faces import FaceLocator, LocatedFaces
 from faceaffect.tracking.tracked_faces import TrackedFaces
 from faceaffect.tracking.tracker_config import TrackerConfig
-from faceaffect.types import Affect, Faces, Frame
+from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 if TYPE_CHECKING:
     from faceaffect.audio.audio_source import AudioSource
+    from faceaffect.backends.option_names import BackendName, PrecisionName
+    from faceaffect.device_frame import DeviceFrame
     from faceaffect.multistage.multistage_model import MultiStageModel
 
 
@@ -50,6 +56,13 @@ class Pipeline:
     """Analyzes the frames of one source, in order.
 
     A pipeline is not thread-safe: open one per thread.
+
+    Examples:
+        >>> import cv2
+        >>> with faceaffect.open_pipeline() as pipeline:
+        ...     faces, affect = pipeline.analyze(cv2.imread("face.jpg"))
+        >>> len(faces), affect.top_expression()
+        (1, ['happiness'])
     """
 
     def __init__(
@@ -78,16 +91,24 @@ class Pipeline:
         self._is_closed = False
         self._busy = threading.Lock()
 
-    def analyze(self, frame: Frame) -> tuple[Faces, Affect]:
+    def analyze(
+        self,
+        frame: Frame | DeviceFrame | NDArray[np.uint8],
+        *,
+        pixel_format: PixelFormat | PixelFormatName | None = None,
+    ) -> tuple[Faces, Affect]:
         """Analyze the next frame of the source.
 
         Args:
-            frame: A `Frame` or `DeviceFrame`.
+            frame: A `Frame`, a `DeviceFrame`, or an array: uint8 [H, W, 3], BGR unless told, or
+                gray [H, W]. Arrays have no time stamps: they are taken for 30 frames per second.
+            pixel_format: Order of the channels of an array.
 
         Returns:
             The faces [N] of the frame and their affect, row for row; N = 0 if there is none.
 
         Raises:
+            InputError: `frame` is none of these.
             ValueError: The pipeline is closed.
             RuntimeError: Another thread analyzes a frame with it.
         """
@@ -98,6 +119,7 @@ class Pipeline:
                 " open a pipeline per thread"
             )
         try:
+            frame = to_frame(frame, pixel_format)
             self._refuse_if_closed()
             self.stage_timer.begin()
             located = self._locator.locate(frame)
@@ -143,15 +165,15 @@ class Pipeline:
     def prefetch_detections(self, source: Source) -> None:
         """Run the detector beside the analysis of `source`, until `reset`.
 
-        Files: ahead of time in the decoding thread, which yields the same rows; no-op on a single
-        core, for independent images, and for detectors that cannot be cloned. Live sources: in a
+        Files: ahead of time in the decoding thread, which yields the same rows; no-op for
+        independent images and for detectors that cannot be cloned. Live sources: in a
         thread of its own, so that no frame waits for it; a new face appears a frame later. Call it
         before iterating over `source`, and pass its frames to `analyze` unchanged.
         """
         if source.is_live:
             self._locator.detect_in_background()
             return
-        if cpu_count() < 2 or not source.is_sequence or not isinstance(source, PrefetchingSource):
+        if not source.is_sequence or not isinstance(source, PrefetchingSource):
             return
         prefetcher = self._locator.create_prefetcher()
         if prefetcher is not None:
@@ -217,14 +239,14 @@ class Pipeline:
 def open_pipeline(
     model: str | Path | None = None,
     *,
-    backend: str = "auto",
+    backend: BackendName = "auto",
     device: str = "auto",
     threads: int = 1,
-    precision: str = AUTO_PRECISION,
+    precision: PrecisionName = "auto",
     dla_core: int | None = None,
     max_faces: int = 8,
     min_face_size_px: int = 24,
-    rotate: str = AUTO_ROTATION,
+    rotate: RotateName = "auto",
     smooth: bool = True,
     neutral_baseline: bool = False,
     aligned_crops: bool = False,
@@ -243,9 +265,8 @@ def open_pipeline(
         dla_core: Number of a Jetson's deep-learning accelerator, for TensorRT.
         max_faces: Maximum number of tracked faces.
         min_face_size_px: Height of the smallest face to detect, in frame pixels.
-        rotate: By how many degrees clockwise the frames must be turned to be upright: "0", "90",
-            "180" or "270"; "auto" looks for sideways faces where no upright one is found.
-            Coordinates and pose stay those of the frame as it is.
+        rotate: Degrees clockwise that bring the frames upright; "auto" looks for sideways faces
+            where no upright one is found. Coordinates and pose stay those of the frame as it is.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
@@ -257,17 +278,44 @@ def open_pipeline(
         BundleError: The bundle is missing, damaged or does not support an option.
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> with fa.open_source("clip.mp4") as source, fa.open_pipeline() as pipeline:
+        ...     [len(pipeline.analyze(frame)[0]) for frame, _ in zip(source, range(3))]
+        [1, 1, 1]
     """
     check_limits(max_faces, min_face_size_px, threads, rotate)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
+    config = TrackerConfig(
+        max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION
+    )
+    wanted = partial(to_detector, detector, min_face_size_px, rotate, threads)
+    making = None if aligned_crops else wanted
+    path = find_bundle(model)
+    return _open_parts(path, backend, device, options, making, config, neutral_baseline, is_video)
+
+
+def _open_parts(
+    path: Path,
+    backend: str,
+    device: str,
+    options: BackendOptions,
+    make_detector: Callable[[Backend], Detector] | None,
+    config: TrackerConfig,
+    neutral_baseline: bool,
+    is_video: bool,
+) -> Pipeline:
+    """Open the bundle at `path`, its stages if it has some, and the backend."""
     timer = StageTimer()
-    multistage, path, device = _open_multistage(find_bundle(model), backend, device, options, timer)
+    multistage, path, device = _open_multistage(path, backend, device, options, timer)
     bundle = open_bundle(path)
+    opened = open_backend(backend, bundle, device=device, options=options)
     return assemble_pipeline(
         bundle,
-        open_backend(backend, bundle, device=device, options=options),
-        None if aligned_crops else to_detector(detector, min_face_size_px, rotate, threads),
-        TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
+        opened,
+        None if make_detector is None else make_detector(opened),
+        config,
         multistage=multistage,
         timer=timer,
         neutral_baseline=neutral_baseline,
@@ -330,16 +378,6 @@ def check_limits(max_faces: int, min_face_size_px: int, threads: int, rotate: st
         )
     if rotate not in (AUTO_ROTATION, *ROTATIONS):
         raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")
-
-
-def to_detector(
-    detector: Detector | str | Path | None, min_face_size_px: int, rotate: str, threads: int
-) -> Detector:
-    """The detector itself, or the one of that name or path."""
-    if detector is None or isinstance(detector, (str, Path)):
-        detector = open_detector(detector or default_detector(), min_face_size_px, threads)
-    quarter_turns = 0 if rotate == AUTO_ROTATION else ROTATIONS[rotate]
-    return TurnedDetector(detector, quarter_turns) if quarter_turns else detector
 
 
 def _open_multistage(

@@ -18,8 +18,8 @@ from faceaffect.backends.engine_cache import CACHE_VARIABLE
 from faceaffect.backends.tensorrt_compat import TensorRTModule
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.bundle.model_spec import PRECISIONS
-from faceaffect.types import PixelFormat
-from tests.native.build_on_host import kernels_on_host
+from faceaffect.types import Frame, PixelFormat, YuvCoefficients
+from tests.native.build_on_host import kernels_on_host, plane_numbers
 from tests.sdk.backends.fake_tensorrt import fake_tensorrt
 from tests.sdk.backends.host_gpu import OnnxNetwork
 from tests.sdk.backends.host_tensorrt import HostEngine, HostNative
@@ -61,23 +61,32 @@ class BenchGpu(HostNative):
     Event = Event
 
     def crop_face_cuda(
-        self, frame: Any, pixel_format: str, maps: Any, mean: Any, std: Any, out: Any, stream: Any
+        self,
+        frame: Any,
+        pixel_format: str,
+        maps: Any,
+        mean: Any,
+        std: Any,
+        out: Any,
+        stream: Any,
+        color: YuvCoefficients | None = None,
     ) -> None:
-        pixels, numbers = frame.array, np.array([*mean, *std], np.float32)
-        height = len(pixels) // 3 * 2 if pixel_format == "NV12" else len(pixels)
-        width, stride = pixels.shape[1], pixels.strides[0]
-        luma = [pixels.ctypes.data, stride, width, height, 3 if pixels.ndim == 3 else 1]
-        planes = np.array(
-            [*luma, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2],
-            np.int64,
-        )
+        numbers = np.array([*mean, *std], np.float32)
+        yuv = np.array(color or [0] * 6, np.float32)
+        luma, *chroma = [plane.array for plane in frame] if type(frame) is tuple else [frame.array]
+        image = Frame(luma, PixelFormat(pixel_format), chroma=tuple(chroma) or None)
+        planes, _ = plane_numbers(image)
         where = (at(maps.array), len(maps.array), out.array.shape[3], at(numbers), at(out.array))
         is_half = int(out.array.dtype == np.float16)
 
         def run() -> None:
             assert numbers.size == 6
             self._kernels.host_crop_face(
-                at(planes), list(PixelFormat).index(PixelFormat(pixel_format)), *where, is_half
+                at(planes),
+                at(yuv),
+                list(PixelFormat).index(PixelFormat(pixel_format)),
+                *where,
+                is_half,
             )
 
         self.do(run)

@@ -141,8 +141,8 @@ def test_to_int8_cpu_error_is_below_to_int8(bundle: Bundle, faces: np.ndarray, i
     assert (
         unsigned["AU probability, mean difference"] < signed["AU probability, mean difference"]
     ), "twice the levels"
-    assert unsigned[shift] < 1.5 * signed[shift], (
-        "the int8 linear layer costs little landmark accuracy"
+    assert unsigned[shift] < 2 * signed[shift], (
+        "`to_int8` leaves the linear layer and the outputs of convolutions as they are"
     )
     assert unsigned[shift] < 0.15
     assert unsigned["AU decisions that change"] < 0.02

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from export.calibrate import MAX_FALSE_ALARMS, calibrate
+from export.calibrate import MAX_FALSE_ALARMS, RESTING_ALARMS, calibrate
 from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import EXPRESSION_NAMES
 from tests.training.default_model.synthetic_faces import TINY, synthetic_faces
 from training import metrics
 from training.evaluation.network_runner import predict_faces
 from training.models.affect_net import AffectNet
+from training.real_skin.threshold_faces import ThresholdFaces
 
 pytestmark = pytest.mark.train
 
@@ -82,3 +83,17 @@ def test_calibrate_does_not_change_its_argument(net, faces):
     before = {name: value.clone() for name, value in net.state_dict().items()}
     calibrate(net, faces, None, 112)
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in before.items())
+
+
+def test_thresholds_keep_every_source_of_resting_faces_within_its_limit(net, faces):
+    """A second source whose AUs score higher raises thresholds until it keeps its limit, too."""
+    logit = predict_faces(net, faces, 112)[0]
+    frequent = faces.select(np.argsort(logit.sum(axis=1))[-60:])
+    resting = ThresholdFaces(faces.select(slice(40)), {"studio": frequent})
+    alone = calibrate(net, faces, None, 112)
+    both = calibrate(net, faces, None, 112, real_skin=resting)
+    active = sigmoid(predict_faces(both.net, frequent, 112)[0]) >= np.array(both.thresholds)
+    assert active.mean(axis=0).sum() <= RESTING_ALARMS + 1e-6
+    assert "studio" in both.notes
+    free = sigmoid(predict_faces(alone.net, frequent, 112)[0]) >= np.array(alone.thresholds)
+    assert free.mean(axis=0).sum() > RESTING_ALARMS

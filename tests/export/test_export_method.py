@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from export import export_method
 from export.__main__ import main as export_main
-from faceaffect import Frame, open_pipeline, open_source
+from faceaffect import Frame, open_pipeline, open_source, to_bgr
 from faceaffect.audio.audio_file import AudioFile
 from faceaffect.backends import BackendOptions
 from faceaffect.backends.onnx_multistage import open_stages
@@ -376,7 +376,7 @@ def short_clip(path: Path, count: int) -> Path:
     import cv2
 
     with open_source(DEMO) as source:
-        images = [frame.pixels for frame, _ in zip(source, range(count), strict=False)]
+        images = [to_bgr(frame) for frame, _ in zip(source, range(count), strict=False)]
     size = images[0].shape[1::-1]
     codec = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, 30.0, size)

@@ -9,7 +9,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from faceaffect.kernels.reference import split_planes
+from faceaffect.types import Frame
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = "-fsanitize=signed-integer-overflow,shift,bounds,float-cast-overflow,null"
@@ -46,3 +50,14 @@ def kernels_on_host() -> ctypes.CDLL:
             pytest.skip("this compiler has no 16-bit floats on the host")
         assert done.returncode == 0, done.stderr
         return ctypes.CDLL(str(library))
+
+
+def plane_numbers(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Planes and color coefficients of a frame, as `host_crop_face` takes them."""
+    numbers = [
+        number
+        for plane in split_planes(frame)
+        for number in (plane.ctypes.data, plane.strides[0], *plane.shape[1::-1], plane.shape[2])
+    ]
+    planes = np.array(numbers + [0] * (15 - len(numbers)), np.int64)
+    return planes, np.array(frame.color.coefficients, np.float32)

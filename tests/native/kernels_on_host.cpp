@@ -14,18 +14,19 @@ Element element(int is_half) { return is_half ? Element::Float16 : Element::Floa
 
 extern "C" {
 
-// planes: luma or color, then chroma; each data, row stride, width, height, channels
-void host_crop_face(const int64_t* planes, int pixel_format, const float* transforms, int count, int size_px, const float* mean_std,
+// planes: luma or color, chroma, V of I420; each data, row stride, width, height, channels; yuv: six coefficients
+void host_crop_face(const int64_t* planes, const float* yuv, int pixel_format, const float* transforms, int count, int size_px, const float* mean_std,
                     void* out, int is_half) {
-  PlaneView views[2];
-  for (int i = 0; i < 2; ++i) {
+  PlaneView views[3];
+  for (int i = 0; i < 3; ++i) {
     const int64_t* p = planes + 5 * i;
     views[i] = {reinterpret_cast<const uint8_t*>(p[0]), p[1], static_cast<int>(p[2]), static_cast<int>(p[3]),
                 static_cast<int>(p[4])};
   }
   CropParams params = {size_px, {}};
   for (int c = 0; c < 3; ++c) params.normalize.mean[c] = mean_std[c], params.normalize.std[c] = mean_std[3 + c];
-  crop_face_cuda({views[0], views[1], static_cast<PixelFormat>(pixel_format)}, transforms, count, params, out, element(is_half), nullptr);
+  const YuvCoefficients color = {yuv[0], yuv[1], yuv[2], yuv[3], yuv[4], yuv[5]};
+  crop_face_cuda({views[0], views[1], static_cast<PixelFormat>(pixel_format), views[2], color}, transforms, count, params, out, element(is_half), nullptr);
 }
 
 void host_crop_jobs(const void* jobs, int count, int size_px, const float* mean_std, void* out, int is_half) {

@@ -30,13 +30,23 @@ NormalizeParams take_normalize() {
 
 void crop(const InstructionSet& set) {
   const auto n = take<int64_t>(6);  // pixel_format, rows, width, channels, size_px, count
+  const auto yuv = take<float>(6);
   const auto pixels = take<uint8_t>(static_cast<size_t>(n[1] * n[2] * n[3]));
-  const auto transforms = take<float>(static_cast<size_t>(6 * n[5]));
-  const CropParams params = {static_cast<int>(n[4]), take_normalize()};
   const auto pixel_format = static_cast<PixelFormat>(n[0]);
   const int width = static_cast<int>(n[2]);
   const int height = static_cast<int>(pixel_format == PixelFormat::NV12 ? n[1] / 3 * 2 : n[1]);
-  FrameView frame = {{pixels.data(), n[2] * n[3], width, height, static_cast<int>(n[3])}, {}, pixel_format};
+  FrameView frame = {{pixels.data(), n[2] * n[3], width, height, static_cast<int>(n[3])}, {}, pixel_format, {}, {}};
+  frame.yuv = {yuv[0], yuv[1], yuv[2], yuv[3], yuv[4], yuv[5]};
+  std::vector<uint8_t> u, v;
+  if (pixel_format == PixelFormat::I420) {
+    const int half_width = (width + 1) / 2, half_height = (height + 1) / 2;
+    u = take<uint8_t>(static_cast<size_t>(half_width * half_height));
+    v = take<uint8_t>(static_cast<size_t>(half_width * half_height));
+    frame.chroma = {u.data(), half_width, half_width, half_height, 1};
+    frame.chroma_v = {v.data(), half_width, half_width, half_height, 1};
+  }
+  const auto transforms = take<float>(static_cast<size_t>(6 * n[5]));
+  const CropParams params = {static_cast<int>(n[4]), take_normalize()};
   if (pixel_format == PixelFormat::NV12) frame.chroma = {pixels.data() + n[2] * height, n[2], width / 2, height / 2, 2};
   std::vector<float> out(static_cast<size_t>(n[5] * 3 * n[4] * n[4]), -12345.0f);
   set.crop_face(frame, transforms.data(), static_cast<int>(n[5]), params, out.data(), thread_workspace());

@@ -75,7 +75,9 @@ def pack_case(case: KernelCase, arguments: dict[str, Any]) -> bytes:
             arguments["size_px"],
             len(crop_to_frame),
         ]
-        body = pixels.tobytes() + crop_to_frame.tobytes()
+        planes = b"".join(plane.tobytes() for plane in (pixels, *(frame.chroma or ())))
+        color = np.array(frame.color.coefficients, np.float32)
+        body = color.tobytes() + planes + crop_to_frame.tobytes()
     elif case.op == "normalize":
         pixels = arguments["pixels"]
         head, body = [1, len(pixels), pixels.shape[1] * pixels.shape[2]], pixels.tobytes()

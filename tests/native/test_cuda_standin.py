@@ -10,15 +10,12 @@ import os
 import re
 import shutil
 import subprocess
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.native.cuda_standin.build import (
-    HERE,
-    INTERPRETER,
     ROOT,
     Standin,
     build,
@@ -26,9 +23,9 @@ from tests.native.cuda_standin.build import (
     cuda_folder,
     missing_tools,
 )
+from tests.native.cuda_standin.run_check import CHECKS, run_module
 
 BUILD = Path(os.environ.get("FACEAFFECT_STANDIN_BUILD") or ROOT / "build/cuda_standin")
-CHECK_TIMEOUT_S = 240
 KERNELS = "kernels"
 pytestmark = pytest.mark.timeout(900)  # the first build takes minutes
 
@@ -46,23 +43,7 @@ def standin() -> Standin:
 @pytest.fixture
 def check(standin: Standin, trained: None, tmp_path: Path) -> Check:
     def run(name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        paths = (standin.package_path, ROOT, HERE / "doubles", sysconfig.get_path("purelib"))
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(map(str, paths)),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OMP_NUM_THREADS": "1",
-            "FACEAFFECT_CACHE": str(tmp_path / "engines"),
-            "FACEAFFECT_STANDIN_LIBRARY": str(standin.library),
-        }
-        environment |= {key: value for key, value in settings.items() if value}
-        return subprocess.run(
-            [*INTERPRETER, "-m", f"tests.native.cuda_standin.checks.{name}", *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=ROOT,
-            timeout=CHECK_TIMEOUT_S,
-        )
+        return run_module(standin, tmp_path, f"{CHECKS}.{name}", *arguments, **settings)
 
     return run
 
@@ -72,11 +53,16 @@ def expect_right(done: subprocess.CompletedProcess[str]) -> None:
 
 
 def test_kernels_on_every_case_match_the_reference(check: Check) -> None:
-    expect_right(check(KERNELS))
+    """Memory is freed without waiting for kernels, so that inputs must outlive them."""
+    expect_right(check(KERNELS, FACEAFFECT_STANDIN_FREE_AT_ONCE="1"))
 
 
 def test_pipeline_on_the_demo_clip_matches_the_cpu(check: Check) -> None:
     expect_right(check("pipeline", FACEAFFECT_STANDIN_DELAY_US="300"))
+
+
+def test_detector_on_the_gpu_matches_the_cpu_and_is_not_waited_for(check: Check) -> None:
+    expect_right(check("detector"))
 
 
 def test_frame_runner_under_stress_gives_right_results_or_backend_errors(check: Check) -> None:

@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,20 @@ def test_network_that_is_a_program_is_refused(
     bundle = open_bundle(hostile.hostile_bundle(tmp_path, change))
     with pytest.raises(BundleError, match=message):
         open_backend("onnx", bundle)
+
+
+def test_check_onnx_copies_no_weights() -> None:
+    """Opening a bundle must not take time and memory for each byte of its weights."""
+    weights = onnx.numpy_helper.from_array(np.ones((8 << 20,), np.float32), "w")
+    side = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [8 << 20])
+    node = onnx.helper.make_node("Identity", ["w"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [], [side], [weights])
+    content = onnx.helper.make_model(graph).SerializeToString()
+    tracemalloc.start()
+    check_onnx(content, "large.onnx")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 100_000 < len(content)
 
 
 @pytest.mark.parametrize(

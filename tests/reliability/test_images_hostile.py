@@ -142,9 +142,9 @@ def test_frames_that_grow_above_max_pixels_are_not_decoded(tmp_path: Path) -> No
     path = tmp_path / "grows.h264"
     path.write_bytes(encode_h264(64, 64, 5) + encode_h264(640, 480, 5))
     with open_source(path) as source:
-        assert {frame.pixels.shape for frame in source} == {(64, 64, 3), (480, 640, 3)}
+        assert {frame.pixels.shape[:2] for frame in source} == {(64, 64), (480, 640)}
     with open_source(path, SourceOptions(max_pixels=64 * 64)) as source:
-        assert {frame.pixels.shape for frame in source} == {(64, 64, 3)}
+        assert {frame.pixels.shape[:2] for frame in source} == {(64, 64)}
         assert "packets were left out" in " ".join(source.notes)
 
 

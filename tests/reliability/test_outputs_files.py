@@ -13,9 +13,18 @@ import pytest
 
 from faceaffect.batch import BatchError, open_store
 from faceaffect.batch.output_store import WORK
-from faceaffect.sinks import OverwritePolicy, SinkError, SinkOptions, ThreadedSink, open_sink
+from faceaffect.sinks import (
+    OverwritePolicy,
+    SinkError,
+    SinkOptions,
+    ThreadedSink,
+    checkpoint_file,
+    open_sink,
+)
 from faceaffect.sinks.checkpoint_file import checkpoint_path, load_checkpoint
-from faceaffect.sinks.columns import source_cell
+from faceaffect.sinks.columns import MAX_ROW_BYTES, source_cell
+from faceaffect.sinks.row_formats import CsvFormat
+from faceaffect.sinks.written_rows import read_written_faces
 from faceaffect.system.durable_file import write_file
 from faceaffect.system.path_text import printable_message, printable_text
 from tests.sdk.sinks.synthetic_results import (
@@ -229,6 +238,37 @@ def test_checkpoint_of_any_content_is_refused_with_words_or_repaired(tmp_path: P
     for cut in (0, 3, 300, len(rows) - 1, len(rows) - 400):
         _resume_damaged(path, rows[:cut], log)
     _resume_damaged(path, b"x" * len(rows), log)
+
+
+def test_endless_line_of_a_checkpoint_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.csv"
+    interrupt_run(path, range(12))
+    log = checkpoint_path(path).read_bytes()
+    monkeypatch.setattr(checkpoint_file, "MAX_LINE_BYTES", 2000)
+    open_sink(path, RESUME).close(is_complete=False)
+    for damaged in (b" " * 3000 + log, log + b" " * 3000):
+        checkpoint_path(path).write_bytes(damaged)
+        with pytest.raises(SinkError, match=r"lines of at most 2000 bytes.*use --overwrite"):
+            open_sink(path, RESUME)
+    monkeypatch.setattr(checkpoint_file, "MAX_LOG_BYTES", len(log) - 1)
+    checkpoint_path(path).write_bytes(log)
+    with pytest.raises(SinkError, match=f"{len(log) - 1} in all"):
+        open_sink(path, RESUME)
+
+
+def test_rows_behind_a_line_without_end_are_not_searched() -> None:
+    content = b"x" * (4 * MAX_ROW_BYTES)
+    read_bytes = 0
+
+    def read(start: int, end: int) -> bytes:
+        nonlocal read_bytes
+        read_bytes += end - start
+        return content[start:end]
+
+    assert read_written_faces(read, len(content), CsvFormat(), "clip.mp4", 0) == []
+    assert read_bytes < 2 * MAX_ROW_BYTES
 
 
 def _resume_damaged(path: Path, rows: bytes, log: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from faceaffect.batch import BatchError, FileResult, Input, TaskSettings, open_s
 from faceaffect.batch.batch_run import Plan, execute, make_plan
 from faceaffect.batch.process_pool import ProcessPool
 from faceaffect.cli.file_timeout import limit_time
-from faceaffect.pipeline import Pipeline
+from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.segments.parallel_video import ParallelVideo
 from faceaffect.segments.plan import Segment
 from faceaffect.segments.task import SegmentSettings
@@ -28,6 +29,7 @@ from faceaffect.sources.source import SourceError, SourceOptions
 from faceaffect.system import worker_process
 from faceaffect.system.worker_process import WorkerProcess
 from faceaffect.types import Frame
+from tests.sdk.cli.conftest import make_clip
 
 SLEEPER = (
     sys.executable,
@@ -180,6 +182,33 @@ def test_prefetcher_dropped_without_close_ends_its_thread() -> None:
     while threading.active_count() > threads and time.monotonic() < end_s:
         time.sleep(0.01)
     assert threading.active_count() == threads
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.usefixtures("trained")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_pipelines_and_videos_dropped_without_close_leave_nothing(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", 60)
+
+    def drop_one() -> None:
+        pipeline, source = open_pipeline(precision="fp32"), open_source(clip)
+        pipeline.analyze(next(iter(source)))
+
+    drop_one()
+    before = _settled()
+    for _ in range(10):
+        drop_one()
+    assert _settled() <= before
+
+
+def _settled() -> tuple[int, int]:
+    """Descriptors and threads once dropped objects have ended theirs."""
+    gc.collect()
+    counts = []
+    for _ in range(20):
+        time.sleep(0.05)
+        counts.append((len(os.listdir("/proc/self/fd")), threading.active_count()))
+    return min(counts)
 
 
 def test_pipeline_used_by_two_threads_says_so_at_once(pipeline: Pipeline) -> None:

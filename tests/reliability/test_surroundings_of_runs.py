@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,44 @@ def test_batch_with_few_descriptors_loses_nothing_silently(tmp_path: Path) -> No
     parts = list((tmp_path / "parts").glob("*.csv"))
     assert done.returncode != 0 or len(parts) == 3
     assert done.returncode == 0 or b"error" in done.stderr
+
+
+READ_ONLY = """
+mount --make-rprivate / && mount --bind {folder} {folder} && mount -o remount,bind,ro / &&
+mount -t tmpfs -o ro none /dev/shm || exit 77
+if touch /tmp/writable 2>/dev/null; then exit 77; fi
+cd / && exec env -u HOME -u TMPDIR {command}
+"""
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts file systems")
+@pytest.mark.parametrize("source", ["videos", "videos/0.mp4"])
+def test_run_without_places_to_write_but_its_output_is_complete(
+    source: str, tmp_path: Path
+) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare")
+    (tmp_path / "videos").mkdir()
+    for number in range(3):
+        make_clip(tmp_path / "videos" / f"{number}.mp4", 9)
+    out = tmp_path / ("parts/" if source == "videos" else "rows.csv")
+    command = f"{sys.executable} -m faceaffect analyze {tmp_path}/{source} --out {out} --jobs 2"
+    script = READ_ONLY.format(folder=tmp_path, command=f"{command} --aligned-crops")
+    try:
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", script],
+            env=ENVIRONMENT,
+            capture_output=True,
+            timeout=200,
+            check=False,
+        )
+    except OSError as error:
+        pytest.skip(f"unshare cannot run: {error}")
+    if done.returncode == 77 or b"unshare" in done.stderr:
+        pytest.skip("may not mount file systems here")
+    assert done.returncode == 0, done.stderr
+    written = sorted(path.name for path in tmp_path.glob("parts/*.csv")) or [out.name]
+    expected = ["0.mp4.csv", "1.mp4.csv", "2.mp4.csv"] if source == "videos" else ["rows.csv"]
+    assert written == expected
+    assert all(b"Traceback" not in line for line in done.stderr.splitlines())

@@ -14,6 +14,8 @@ from benchmarks.kernel_cases import frame_of
 from faceaffect import device_frame, kernels
 from faceaffect.bundle.bundle import open_bundle
 from faceaffect.device_frame import DeviceFrame
+from faceaffect.kernels.reference import split_planes
+from faceaffect.tracking.shot_detector import ShotChangeDetector
 from faceaffect.types import Frame, PixelFormat
 from tests.sdk.backends.test_cuda_frame_runner import SIZE, make_runner, maps_of
 from tests.sdk.tiny_bundle import write_tiny_bundle
@@ -52,15 +54,16 @@ def frame_on_gpu(frame: Frame, *, in_planes: bool = False) -> tuple[DeviceFrame,
 
     gpu: Any = padded(frame.pixels)
     if in_planes:
-        height = frame.height_px
-        gpu = (
-            padded(frame.pixels[:height]),
-            padded(frame.pixels[height:].reshape(height // 2, -1, 2)),
-        )
-    return DeviceFrame(gpu, frame.pixel_format, 1.5, download=download), downloads
+        luma, *chroma = split_planes(frame)
+        if frame.chroma is not None:
+            chroma = list(frame.chroma)
+        gpu = tuple(padded(plane) for plane in (luma[:, :, 0], *chroma))
+    device = DeviceFrame(gpu, frame.pixel_format, 1.5, color=frame.color, download=download)
+    return device, downloads
 
 
-CASES = [(pixel_format, False) for pixel_format in PixelFormat] + [(PixelFormat.NV12, True)]
+CASES = [(pixel_format, pixel_format is PixelFormat.I420) for pixel_format in PixelFormat]
+CASES += [(PixelFormat.NV12, True)]
 
 
 @pytest.mark.parametrize(("pixel_format", "in_planes"), CASES)
@@ -72,8 +75,11 @@ def test_device_frame_pixels_are_downloaded_once(
     assert (device.height_px, device.width_px, device.time_s) == (24, 32, 1.5)
     assert downloads == []
     np.testing.assert_array_equal(device.pixels, frame.pixels)
-    assert sum(downloads) == frame.pixels.nbytes
-    assert len(downloads) == 1 + in_planes, "one copy per plane"
+    planes = [frame.pixels, *(frame.chroma or ())]
+    for got, expected in zip((device.pixels, *(device.chroma or ())), planes, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    assert sum(downloads) == sum(plane.nbytes for plane in planes)
+    assert len(downloads) == max(1 + in_planes, len(planes)), "one copy per plane"
     assert device.pixels is device.pixels
 
 
@@ -126,3 +132,22 @@ def test_device_frame_with_wrong_array_raises() -> None:
     planes = OnGpu(np.zeros((4, 4), np.uint8)), OnGpu(np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(ValueError, match="the shape of a GRAY frame"):
         DeviceFrame(planes, PixelFormat.GRAY)
+
+
+@pytest.mark.parametrize(("pixel_format", "in_planes"), CASES)
+@pytest.mark.parametrize("is_downloaded", [False, True])
+def test_shot_detector_downloads_few_rows(
+    pixel_format: PixelFormat, in_planes: bool, is_downloaded: bool
+) -> None:
+    on_host, on_gpu = ShotChangeDetector(), ShotChangeDetector()
+    for seed in (1, 1, 2):
+        frame = frame_of(pixel_format, 360, 640, seed=seed)
+        moved, downloads = frame_on_gpu(frame, in_planes=in_planes)
+        if is_downloaded:
+            chroma = moved.chroma or ()
+            assert moved.pixels.size + sum(plane.size for plane in chroma) == sum(downloads)
+            downloads.clear()
+        assert on_gpu.update(moved) == on_host.update(frame)
+        assert on_gpu.change == on_host.change
+        assert sum(downloads) == (0 if is_downloaded else 18 * frame.pixels[0].size)
+    assert on_host.change > 0

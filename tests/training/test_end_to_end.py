@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from export.__main__ import main as export_main
 from faceaffect import open_pipeline
 from training.__main__ import main as training_main
-from training.datasets.renderwild import drop_neutral, load_renderwild
+from training.datasets.renderwild import load_renderwild, neutral_keep_mask
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
 
@@ -26,7 +26,8 @@ def run(command, *arguments):
 
 def test_training_to_evaluation_produces_bundle_and_report(renderwild_tiny, tmp_path):
     pytest.importorskip("matplotlib")
-    frames = drop_neutral(load_renderwild(renderwild_tiny)[0], 0.5)
+    table, _ = load_renderwild(renderwild_tiny)
+    frames = table.select(neutral_keep_mask(table, 0.5))
     steps = -(-EPOCHS * len(frames) // BATCH)
     options = [
         f"mix.synthetic_videos={BATCH}",

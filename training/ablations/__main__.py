@@ -6,11 +6,16 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from training.ablations.records import RECORDS
+from training.cli.loop import reported_errors
+from training.cli.options import Command
+
+if TYPE_CHECKING:
+    from training.ablations.one_run import RunPaths
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _DATA = click.option(
@@ -38,17 +43,26 @@ _SCALE = click.option(
 )
 
 
+def _run_options(command: Command) -> Command:
+    """Options of the commands that train."""
+    for option in (_SCALE, _TRUNK, _RECORDS, _WORK, _DATA):
+        command = option(command)
+    return command
+
+
+def _paths(options: dict[str, Any]) -> RunPaths:
+    from training.ablations.one_run import RunPaths
+
+    return RunPaths(options["data"], options["work"], options.get("trunks", ()))
+
+
 @click.group()
 def main() -> None:
     """Ablations of the eight methods on RenderWild, and their leaderboard."""
 
 
 @main.command()
-@_DATA
-@_WORK
-@_RECORDS
-@_TRUNK
-@_SCALE
+@_run_options
 @click.option(
     "--method", "methods", multiple=True, help="M1 to M8; may be repeated.  [default: all]"
 )
@@ -61,34 +75,23 @@ def main() -> None:
     help="Runs in parallel, one core each.",
 )
 @click.option("--max-minutes", type=float, help="Start no run after this time.")
-def run(
-    data: tuple[Path, ...],
-    work: Path,
-    records: Path,
-    trunks: tuple[Path, ...],
-    scale: float,
-    **options: Any,
-) -> None:
+def run(records: Path, scale: float, **options: Any) -> None:
     """Run everything that has no record yet, then print the comparison.
 
     Runs are ordered by seed. A stopped call is resumed by the next one.
     """
     from rich.console import Console
 
-    from training.ablations.one_run import RunPaths
     from training.ablations.run_all import RunnerConfig, run_all
     from training.ablations.variants import all_runs
 
     signal.signal(signal.SIGTERM, _stop)
     try:
-        runs = all_runs(list(options["seeds"]), list(options["methods"]) or None)
-        paths = RunPaths(tuple(data), work, trunks)
-        outcome = run_all(
-            RunnerConfig(runs, paths, records, scale, options["workers"], options["max_minutes"]),
-            Console(),
-        )
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        with reported_errors():
+            runs = all_runs(list(options["seeds"]), list(options["methods"]) or None)
+            limits = options["workers"], options["max_minutes"]
+            config = RunnerConfig(runs, _paths(options), records, scale, *limits)
+            outcome = run_all(config, Console())
     except KeyboardInterrupt:
         raise click.ClickException("stopped; call again to resume") from None
     _print_table(records)
@@ -104,11 +107,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @main.command("run-one")
 @click.argument("name")
-@_DATA
-@_WORK
-@_RECORDS
-@_TRUNK
-@_SCALE
+@_run_options
 @click.option(
     "--save-every",
     type=click.IntRange(1),
@@ -116,25 +115,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
     show_default=True,
     help="Steps between two saves.",
 )
-def run_one(
-    name: str,
-    data: tuple[Path, ...],
-    work: Path,
-    records: Path,
-    trunks: tuple[Path, ...],
-    scale: float,
-    save_every: int,
-) -> None:
+def run_one(name: str, records: Path, scale: float, save_every: int, **options: Any) -> None:
     """Run NAME (as in the table and the records) and write its record."""
-    from training.ablations.one_run import RunPaths, train_and_evaluate
+    from training.ablations.one_run import train_and_evaluate
     from training.ablations.variants import find_run
 
-    try:
-        record = train_and_evaluate(
-            find_run(name), RunPaths(tuple(data), work, trunks), scale, save_every
-        )
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    with reported_errors():
+        record = train_and_evaluate(find_run(name), _paths(options), scale, save_every)
     record.write(records)
     click.echo(f"{name}: {record.score:.4f}")
 
@@ -150,26 +137,21 @@ def _print_table(records: Path) -> None:
     from training.ablations.comparison import comparison_text
     from training.ablations.records import read_records
 
-    try:
+    with reported_errors():
         click.echo(comparison_text(read_records(records)))
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @main.command()
 @_DATA
 @_WORK
 @_RECORDS
-def leaderboard(data: tuple[Path, ...], work: Path, records: Path) -> None:
+def leaderboard(records: Path, **options: Any) -> None:
     """Measure the costs of all networks and the scores of the default model for the leaderboard."""
     from training.ablations.default_model import default_record
     from training.ablations.leaderboard_costs import write_costs
-    from training.ablations.one_run import RunPaths
 
-    try:
-        default_record(RunPaths(tuple(data), work)).write(records)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    with reported_errors():
+        default_record(_paths(options)).write(records)
     for row in write_costs(records):
         click.echo(
             f"{row.method}: {row.parameters / 1e3:.0f} k parameters, {row.macs / 1e6:.1f} M MACs, "
@@ -189,10 +171,8 @@ def page(records: Path, out: Path | None) -> None:
     """Write training/RESULTS.md from the records."""
     from training.ablations.results_page import PAGE, results_text
 
-    try:
+    with reported_errors():
         text = results_text(records)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
     (out or PAGE).write_text(text, encoding="utf-8")
     click.echo(f"{out or PAGE}")
 

@@ -33,18 +33,16 @@ def recorded_seeds(records: Mapping[str, Record]) -> list[int]:
 
 def variant_scores(ablation: Ablation, records: Mapping[str, Record]) -> list[VariantScores]:
     """Scores of each variant, for all recorded seeds."""
-    scores = []
-    for variant in ablation.variants:
-        by_seed = {
-            seed: records.get(Run(ablation, variant, seed).name) for seed in recorded_seeds(records)
-        }
-        scores.append(
-            VariantScores(
-                variant,
-                {seed: None if each is None else each.score for seed, each in by_seed.items()},
-            )
-        )
-    return scores
+
+    def score(variant: Variant, seed: int) -> float | None:
+        record = records.get(Run(ablation, variant, seed).name)
+        return None if record is None else record.score
+
+    seeds = recorded_seeds(records)
+    return [
+        VariantScores(variant, {seed: score(variant, seed) for seed in seeds})
+        for variant in ablation.variants
+    ]
 
 
 def verdict(full: VariantScores, other: VariantScores) -> str:
@@ -79,7 +77,7 @@ def comparison_text(records: Mapping[str, Record]) -> str:
         "mean",
         "full minus variant",
     ]
-    lines = [_line(header), f"|{'---|' * len(header)}"]
+    lines = table_head(header)
     missing = []
     for ablation in ABLATIONS:
         scores = variant_scores(ablation, records)
@@ -107,15 +105,21 @@ def _ablation_lines(
             first = [ablation.method, f"{ablation.scenario} ({tasks})", f"**{each.variant.name}**"]
         else:
             first = ["", "", each.variant.name]
-        lines.append(_line([*first, *values, mean, verdict(scores[0], each) if k else ""]))
+        lines.append(table_line([*first, *values, mean, verdict(scores[0], each) if k else ""]))
     baseline = records.get(f"{ablation.name}-majority")
     value = MISSING if baseline is None else f"{baseline.score:.3f}"
     values = [value] * len(scores[0].by_seed)
-    lines.append(_line(["", "", "majority baseline", *values, value, ""]))
+    lines.append(table_line(["", "", "majority baseline", *values, value, ""]))
     return lines
 
 
-def _line(cells: list[str]) -> str:
+def table_head(cells: list[str]) -> list[str]:
+    """First two lines of a Markdown table."""
+    return [table_line(cells), f"|{'---|' * len(cells)}"]
+
+
+def table_line(cells: list[str]) -> str:
+    """Line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +15,15 @@ from faceaffect.labels import AU_NAMES
 from training import metrics
 from training.datasets.face_table import concat_tables
 from training.datasets.renderwild import load_renderwild
-from training.datasets.synthetic_images import RIGS, in_threshold_half, load_synthetic_images
+from training.datasets.synthetic_images import (
+    RIGS,
+    SyntheticFaces,
+    in_threshold_half,
+    load_synthetic_images,
+)
 from training.default_model.build_trainer import DataPaths, build_default_trainer
 from training.default_model.recipe import DefaultModelRecipe
-from training.engine.checkpoint import EMA_FILE
+from training.engine.checkpoint import EMA_FILE, write_json
 from training.evaluation.calibration import choose_thresholds
 from training.evaluation.network_runner import predict_faces
 from training.models.affect_net import AffectNet
@@ -29,13 +32,10 @@ from training.synthesis.au_targets import APPROXIMATED_AUS
 _PRESENT: Final = 0.5  # soft AU target at the intensity of presence
 
 
-def transfer(
+def measure_cross_rig(
     recipe: DefaultModelRecipe,
     folder: Path,
-    assets: Path,
-    labels: Path,
-    synthetic_images: Path,
-    synthetic_videos: Sequence[Path] = (),
+    data: DataPaths,
     base_steps: int = 0,
     threshold_data: Path | None = None,
 ) -> dict[str, Any]:
@@ -49,11 +49,11 @@ def transfer(
     Returns:
         For each training rig its thresholds, and F1 on held-out identities by test rig.
     """
-    data = DataPaths(assets, labels, synthetic_images, synthetic_videos)
+    assert data.synthetic_images is not None
     base = folder / "base"
     if base_steps:
         run = replace(recipe, schedule=replace(recipe.schedule, steps=base_steps, small_until=1.0))
-        trainer = build_default_trainer(run, base, DataPaths(assets, labels))
+        trainer = build_default_trainer(run, base, DataPaths(data.assets, data.labels))
         trainer.resume()
         trainer.run()
     results: dict[str, Any] = {"base_steps": base_steps}
@@ -65,10 +65,9 @@ def transfer(
         trainer.run()
         net = AffectNet(run.net)
         net.load_state_dict(load_file(folder / rig / EMA_FILE))
-        results[rig] = _test_on_rigs(
-            net.eval(), rig, synthetic_images, _size_px(run), threshold_data
-        )
-    (folder / "cross_rig.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        faces = load_synthetic_images(data.synthetic_images)
+        results[rig] = _test_on_rigs(net.eval(), rig, faces, _size_px(run), threshold_data)
+    write_json(folder / "cross_rig.json", results)
     return results
 
 
@@ -80,11 +79,11 @@ def _size_px(recipe: DefaultModelRecipe) -> int:
 def _test_on_rigs(
     net: AffectNet,
     training_rig: str,
-    synthetic_images: Path,
+    synthetic_faces: SyntheticFaces,
     size_px: int,
     threshold_data: Path | None,
 ) -> dict[str, Any]:
-    table, held_out, columns = load_synthetic_images(synthetic_images)
+    table, held_out, columns = synthetic_faces
     rig = columns["rig"].astype(np.int64)
     is_threshold_face = in_threshold_half(columns) & (rig == RIGS.index(training_rig))
     threshold_faces = table.select(is_threshold_face)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from faceaffect.bundle.bundle import find_bundle
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sources.read_image import read_image
 from faceaffect.types import Frame
-from training.ablations.one_run import RunPaths, evaluate_predictions, scenario_data
-from training.ablations.records import Record, machine_name
+from training.ablations.leaderboard_costs import median_cpu_ms
+from training.ablations.one_run import RunPaths, scenario_data, scored_record
+from training.ablations.records import Record
 from training.ablations.variants import LEADERBOARD
-from training.datasets.frame_table import FrameTable
-from training.datasets.image_store import absolute_paths
+from training.datasets.frame_table import FrameTable, absolute_paths
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.cost_metrics import multiply_accumulates
+from training.evaluation.cost_metrics import network_size
 from training.methods.predict import MethodPredictions
 
 NAME = "M0-default"
-_WARM_UP = 20
 
 
 def pipeline_predictions(table: FrameTable, model: Path | None = None) -> MethodPredictions:
@@ -51,22 +48,8 @@ def bundle_cost(runner: BundleRunner, runs: int = 200) -> dict[str, float]:
     """
     size = runner.spec.crop.size_px
     crop = np.random.default_rng(0).standard_normal((3, size, size)).astype(np.float32)
-    times = []
-    for _ in range(_WARM_UP + runs):
-        started = time.process_time()
-        runner.heads([crop])
-        times.append(time.process_time() - started)
-    model, graph = onnx.load_from_string(runner.bundle.onnx), runner.bundle.graph
-    arrays = [graph.readout_weight, graph.readout_bias, *graph.layer_weights, *graph.layer_biases]
-    parameters = sum(int(np.prod(w.dims)) for w in model.graph.initializer) + sum(
-        each.size for each in arrays
-    )
-    return {
-        "parameters": parameters,
-        "mmacs": multiply_accumulates(model, size) / 1e6,
-        "frame_ms": 1e3 * float(np.median(times[_WARM_UP:])),
-        "size_px": size,
-    }
+    frame_ms = median_cpu_ms(lambda: runner.heads([crop]), runs)
+    return {**network_size(runner), "frame_ms": frame_ms, "size_px": size}
 
 
 def default_record(paths: RunPaths, model: Path | None = None) -> Record:
@@ -74,18 +57,13 @@ def default_record(paths: RunPaths, model: Path | None = None) -> Record:
     ablation = LEADERBOARD[0]
     scenario = scenario_data(ablation, 1, paths)
     runner = BundleRunner(model or find_bundle())
-    scores, score = evaluate_predictions(
-        ablation, pipeline_predictions(scenario.validation, model), scenario
-    )
-    return Record(
+    return scored_record(
+        ablation,
+        pipeline_predictions(scenario.validation, model),
+        scenario,
         name=NAME,
         method="default",
-        scenario=ablation.scenario,
         variant="released",
         seed=1,
-        tasks=ablation.tasks,
-        score=score,
-        scores=scores,
         details=bundle_cost(runner),
-        machine=machine_name(),
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX, invert_transforms, transform_points
 from training.datasets.affwild2 import load_cached
-from training.datasets.frame_table import FrameTable, Rows
+from training.datasets.frame_table import FrameTable, Rows, absolute_paths, concat_tables
 from training.datasets.table_cache import DEFAULT_CACHE
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
 
@@ -81,7 +81,7 @@ def read_full_ground_truth(folder: Path, cache: Path = DEFAULT_CACHE) -> FullGro
     train = np.array([note["split"] == "Train_Set" for note in notes])
     table = replace(
         official,
-        path=_absolute(official),
+        path=pa.array(absolute_paths(official), pa.string()),
         groups=tuple(f"person {note['identity']}" for note in notes),
         splits=np.where(train, 1, 2)[:, None].repeat(3, axis=1).astype(np.int8),
         au=(columns["au_intensity"] >= PRESENT_INTENSITY).astype(np.float32),
@@ -146,11 +146,6 @@ def _row_columns(folder: Path, table: FrameTable) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate(values)[back] for name, values in columns.items()}
 
 
-def _absolute(table: FrameTable) -> pa.StringArray:
-    root = table.root.resolve()
-    return pa.array([str(root / name) for name in table.path.to_pylist()], pa.string())
-
-
 def concat_ground_truth(truths: list[FullGroundTruth]) -> FullGroundTruth:
     """Concatenate ground truths of several RenderWilds.
 
@@ -163,49 +158,14 @@ def concat_ground_truth(truths: list[FullGroundTruth]) -> FullGroundTruth:
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(truth, name) for truth in truths]) for name in _ROW_ARRAYS
     }
-    return FullGroundTruth(
-        table=_concat_tables(
-            [replace(truth.table, videos=_prefixed_videos(truth)) for truth in truths]
-        ),
-        official=_concat_tables(
-            [replace(truth.official, videos=_prefixed_videos(truth)) for truth in truths]
-        ),
-        size="+".join(truth.size for truth in truths),
-        **arrays,
-    )
-
-
-def _prefixed_videos(truth: FullGroundTruth) -> tuple[str, ...]:
-    return tuple(f"{truth.size}/{video}" for video in truth.table.videos)
-
-
-def _concat_tables(tables: list[FrameTable]) -> FrameTable:
-    first = np.cumsum([0, *(len(table.videos) for table in tables)])
-    columns: dict[str, Any] = {
-        name: np.concatenate([getattr(table, name) for table in tables])
-        for name in (
-            "frame",
-            "au",
-            "au_mask",
-            "expression",
-            "expression_mask",
-            "va",
-            "va_mask",
-            "audio_offset_s",
-            "splits",
+    videos = [tuple(f"{truth.size}/{video}" for video in truth.table.videos) for truth in truths]
+    table, official = (
+        concat_tables(
+            [
+                replace(getattr(truth, name), videos=names)
+                for truth, names in zip(truths, videos, strict=True)
+            ]
         )
-    }
-    return FrameTable(
-        root=Path("/"),
-        videos=tuple(video for table in tables for video in table.videos),
-        sources=tuple(source for table in tables for source in table.sources),
-        groups=tuple(group for table in tables for group in table.groups),
-        media=tuple(
-            str((t.root / media).resolve()) if media else "" for t in tables for media in t.media
-        ),
-        video=np.concatenate(
-            [t.video + np.int32(k) for t, k in zip(tables, first, strict=False)]
-        ).astype(np.int32),
-        path=pa.concat_arrays([table.path for table in tables]),
-        **columns,
+        for name in ("table", "official")
     )
+    return FullGroundTruth(table, official, size="+".join(t.size for t in truths), **arrays)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from training.ablations.records import machine_name
-from training.ablations.variants import FULL, LEADERBOARD, Run
+from training.ablations.variants import FULL, LEADERBOARD
 from training.methods.recipe_lookup import find_recipe
 from training.methods.stage_to_onnx import names_in, stage_to_onnx
 from training.methods.stream_runner import StreamRunner
@@ -65,7 +65,7 @@ def session_call(
 
 
 def network_cost(method: str, options: tuple[str, ...], frames: int = 200) -> NetworkCost:
-    """Measure a network with random weights on random images: neither affects the cost."""
+    """Measure a network with random weights on a random image: neither affects the cost."""
     recipe = find_recipe(method, "compact", list(options))
     torch.manual_seed(1)
     net = build_network(recipe.net).eval()
@@ -77,15 +77,11 @@ def network_cost(method: str, options: tuple[str, ...], frames: int = 200) -> Ne
     }
     runner = StreamRunner(stages, session_call(stages))
     rng = np.random.default_rng(1)
-    times = []
-    for _ in range(_WARM_UP + frames):
-        inputs = {
-            name: torch.from_numpy(rng.standard_normal((1, *form.shape)).astype(np.float32))
-            for name, form in forms.items()
-        }
-        started = time.process_time()
-        runner.step("face", inputs)
-        times.append(time.process_time() - started)
+    inputs = {
+        name: torch.from_numpy(rng.standard_normal((1, *form.shape)).astype(np.float32))
+        for name, form in forms.items()
+    }
+    frame_ms = median_cpu_ms(lambda: runner.step("face", inputs), frames)
     macs, audio_macs = 0, 0
     for stage in stages:
         zeros = tuple(torch.zeros(1, *form.shape) for form in (*stage.inputs, *stage.states))
@@ -93,9 +89,8 @@ def network_cost(method: str, options: tuple[str, ...], frames: int = 200) -> Ne
         macs += 0 if stage.name == AUDIO else counted // stage.frame_stride
         audio_macs += counted if stage.name == AUDIO else 0
     audio_ms = _audio_ms(stages, frames)
-    median = 1e3 * float(np.median(times[_WARM_UP:]))
     return NetworkCost(
-        method, recipe.net.size_px, parameter_count(net), macs, median, audio_macs, audio_ms
+        method, recipe.net.size_px, parameter_count(net), macs, frame_ms, audio_macs, audio_ms
     )
 
 
@@ -105,22 +100,22 @@ def _audio_ms(stages: tuple[Stage, ...], calls: int) -> float | None:
         return None
     call = session_call((stage,))
     tensors = tuple(torch.zeros(1, *form.shape) for form in (*stage.inputs, *stage.states))
+    return median_cpu_ms(lambda: call(stage, tensors), calls)
+
+
+def median_cpu_ms(call: Callable[[], object], runs: int) -> float:
+    """Median CPU time of `runs` calls in milliseconds, after some calls to warm up."""
     times = []
-    for _ in range(_WARM_UP + calls):
+    for _ in range(_WARM_UP + runs):
         started = time.process_time()
-        call(stage, tensors)
+        call()
         times.append(time.process_time() - started)
     return 1e3 * float(np.median(times[_WARM_UP:]))
 
 
 def write_costs(folder: Path, frames: int = 200) -> list[NetworkCost]:
     """Measure all networks of the leaderboard and write `costs.json`."""
-    rows = [
-        network_cost(
-            ablation.method, Run(ablation, ablation.variants[0], 1).ablation.options, frames
-        )
-        for ablation in LEADERBOARD
-    ]
+    rows = [network_cost(ablation.method, ablation.options, frames) for ablation in LEADERBOARD]
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(
         {"machine": machine_name(), "variant": FULL, "rows": [asdict(row) for row in rows]},

@@ -23,20 +23,22 @@ from training.ablations.records import Record, machine_name
 from training.ablations.scenarios import SCENARIOS, ScenarioData
 from training.ablations.transformed_images import transformed_images
 from training.ablations.variants import Ablation, Run
-from training.datasets.frame_table import TASKS, FrameTable, Task
+from training.datasets.frame_table import TASKS, FrameTable
 from training.datasets.image_store import concat_stores
 from training.engine.trainer import TrainerConfig
 from training.methods.batch_builder import LABELS, InputSpec
 from training.methods.build_sampler import build_sampler, recipe_tasks
 from training.methods.data import MethodData, open_method_data
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
-from training.methods.predict import MethodPredictions
+from training.methods.multi_stage.pseudo_label_pass import single_task_recipe, single_task_table
+from training.methods.predict import MethodPredictions, method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.scores import method_predictions, method_scores
+from training.methods.scores import method_scores
 from training.methods.train_method import train_method
 from training.metrics import f1
 from training.models.backbones.load_weights import read_weights
 from training.models.backbones.start_trunks import is_region_trunk
+from training.models.cost import parameter_count
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 
@@ -92,14 +94,8 @@ class RenderWildFolders:
     def __init__(self, paths: RunPaths) -> None:
         if not 1 <= len(paths.data) <= 2:
             raise ValueError(f"expected one or two RenderWild folders, got {len(paths.data)}")
-        sizes = {folder: renderwild_size(folder) for folder in paths.data}
-        self._low_fps_folder = next(
-            (folder for folder, size in sizes.items() if size == LOW_FPS_SIZE), paths.data[0]
-        )
-        self._full_fps_folder = next(
-            (folder for folder in paths.data if folder != self._low_fps_folder),
-            self._low_fps_folder,
-        )
+        folders = sorted(paths.data, key=lambda folder: renderwild_size(folder) != LOW_FPS_SIZE)
+        self._low_fps_folder, self._full_fps_folder = folders[0], folders[-1]
         self._cache = paths.cache
 
     @cached_property
@@ -115,62 +111,54 @@ class RenderWildFolders:
         )
 
 
-_truth = lru_cache(maxsize=1)(RenderWildFolders)
+_open_folders = lru_cache(maxsize=1)(RenderWildFolders)
 
 
 def scenario_data(ablation: Ablation, seed: int, paths: RunPaths) -> ScenarioData:
-    return SCENARIOS[ablation.scenario].build(_truth(paths), seed)
+    return SCENARIOS[ablation.scenario].build(_open_folders(paths), seed)
 
 
-def method_data(
-    run: Run, recipe: MethodRecipe, scenario: ScenarioData, paths: RunPaths
-) -> MethodData:
+def method_data(recipe: MethodRecipe, scenario: ScenarioData, paths: RunPaths) -> MethodData:
     """Tables of the scenario with images at the network's size, and audio and landmarks if the
     method uses them.
     """
-    method, side = run.ablation.method, recipe.net.size_px
-    audio, points = method in _WITH_AUDIO, method in _WITH_LANDMARKS
     opened = [
         open_method_data(
-            folder, side, audio, paths.cache, landmarks=points, progress=False, evaluation_only=True
+            folder,
+            recipe.net.size_px,
+            recipe.paper in _WITH_AUDIO,
+            paths.cache,
+            landmarks=recipe.paper in _WITH_LANDMARKS,
+            progress=False,
+            evaluation_only=True,
         )
         for folder in paths.data
         if _is_used(folder, scenario)
     ]
-    images = (
-        opened[0].images if len(opened) == 1 else concat_stores([each.images for each in opened])
-    )
+    stores = [data.images for data in opened]
+    images = stores[0] if len(stores) == 1 else concat_stores(stores)
     images = transformed_images(images, scenario, paths.cache / "scenarios")
     return MethodData(scenario.train, scenario.validation, images, opened[0].tracks)
 
 
 def _is_used(folder: Path, scenario: ScenarioData) -> bool:
+    """Whether the first image of any video of the scenario lies in a folder."""
     root = f"{folder.resolve()}/"
-    tables = (scenario.train, scenario.validation)
     return any(
         table.path[int(row)].as_py().startswith(root)
-        for table in tables
+        for table in (scenario.train, scenario.validation)
         for row in np.unique(table.video, return_index=True)[1]
     )
-
-
-def variant_table(table: FrameTable, run: Run) -> FrameTable:
-    """Training rows of a variant."""
-    if run.variant.fully_labeled_only:
-        return table.select(table.labeled("AU") & table.labeled("EXPR"))
-    return table
 
 
 def run_steps(run: Run, recipe: MethodRecipe, table: FrameTable, scale: float) -> int:
     """Steps of the evaluated network, rounded to complete epochs if an epoch has phases."""
     steps = max(1, round(run.ablation.steps * scale))
-    if recipe.sampler not in _BY_PHASE and not (
-        recipe.sampler == "alternate" and recipe.sampling.turn in _BY_PHASE
-    ):
+    turn = recipe.sampling.turn if recipe.sampler == "alternate" else recipe.sampler
+    if turn not in _BY_PHASE:
         return steps
-    epoch_steps = build_sampler(
-        recipe, table, InputSpec.of(build_network(recipe.net), recipe.sampling.form), run.seed
-    ).count(0)
+    form = InputSpec.of(build_network(recipe.net), recipe.sampling.form)
+    epoch_steps = build_sampler(recipe, table, form, run.seed).count(0)
     return max(1, round(steps / epoch_steps)) * epoch_steps
 
 
@@ -179,29 +167,29 @@ def train_and_evaluate(
 ) -> Record:
     """Train or resume a run and evaluate it on the scenario's validation set."""
     torch.set_num_threads(1)
-    recipe, scenario = run.recipe(), scenario_data(run.ablation, run.seed, paths)
-    trunk = trunk_path(run, paths)
+    recipe, trunk = run.recipe(), trunk_path(run, paths)
     if trunk is not None:
         recipe = replace(recipe, trunk_weights=str(trunk))
-    scenario = replace(scenario, train=variant_table(scenario.train, run))
-    data = method_data(run, recipe, scenario, paths)
-    started = time.process_time()
-    is_new = not paths.run(run.name, scale).exists()
+    scenario = scenario_data(run.ablation, run.seed, paths)
+    if run.variant.fully_labeled_only:
+        table = scenario.train
+        is_complete = table.labeled("AU") & table.labeled("EXPR")
+        scenario = replace(scenario, train=table.select(is_complete))
+    data = method_data(recipe, scenario, paths)
+    started_s = time.process_time()
     steps = run_steps(run, recipe, data.train, scale)
-    predictions, net = _train_and_predict(
-        run, recipe, data, paths.run(run.name, scale), steps, save_every, scenario.input_fps
-    )
-    scores, score = evaluate_predictions(run.ablation, predictions, scenario)
-    return Record(
+    folder = paths.run(run.name, scale)
+    is_new = not folder.exists()
+    config = TrainerConfig(folder, run.seed, steps=steps, save_every=save_every, resume=True)
+    train = _train_single_tasks if run.variant.single_task else _train
+    predictions, net = train(recipe, data, config, scenario.input_fps)
+    record = scored_record(
+        run.ablation,
+        predictions,
+        scenario,
         name=run.name,
-        method=run.ablation.method,
-        scenario=run.ablation.scenario,
         variant=run.variant.name,
         seed=run.seed,
-        tasks=tuple(task for task in run.ablation.tasks if task in scores),
-        score=score,
-        scores=scores,
-        details=scenario.details,
         recipe={
             "options": [*run.ablation.options, *run.variant.options],
             "batch": recipe.batch,
@@ -210,60 +198,51 @@ def train_and_evaluate(
         },
         steps=steps,
         scale=scale,
-        cpu_seconds=round(time.process_time() - started, 1) if is_new else None,
-        parameters=sum(value.numel() for value in net.parameters()),
-        machine=machine_name(),
+        parameters=parameter_count(net),
     )
-
-
-def _train_and_predict(
-    run: Run,
-    recipe: MethodRecipe,
-    data: MethodData,
-    folder: Path,
-    steps: int,
-    save_every: int,
-    input_fps: float | None,
-) -> tuple[MethodPredictions, MethodNet]:
-    """Predictions for all validation rows, and the (last) network."""
-    if not run.variant.single_task:
-        net = _train(recipe, data, folder, run.seed, steps, save_every)
-        return method_predictions(net, recipe, data.validation, data, input_fps=input_fps), net
-    parts: dict[str, Any] = {}
-    for task in recipe_tasks(recipe):
-        single = replace(
-            recipe, losses=tuple(term for term in recipe.losses if term.label == LABELS[task])
-        )
-        net = _train(
-            single,
-            replace(data, train=_single_task_labels(data.train, task)),
-            folder / LABELS[task],
-            run.seed,
-            steps,
-            save_every,
-        )
-        predictions = method_predictions(net, single, data.validation, data, input_fps=input_fps)
-        parts[LABELS[task]] = getattr(predictions, LABELS[task])
-    return MethodPredictions(
-        predictions.known, **{name: parts.get(name) for name in LABELS.values()}
-    ), net
+    cpu_seconds = round(time.process_time() - started_s, 1)
+    return replace(record, cpu_seconds=cpu_seconds if is_new else None)
 
 
 def _train(
-    recipe: MethodRecipe, data: MethodData, folder: Path, seed: int, steps: int, save_every: int
-) -> MethodNet:
+    recipe: MethodRecipe, data: MethodData, config: TrainerConfig, input_fps: float | None
+) -> tuple[MethodPredictions, MethodNet]:
+    """Predictions for all validation rows, and the network."""
     train = multi_stage_training_for(recipe) or train_method
-    config = TrainerConfig(folder, seed=seed, resume=True, steps=steps, save_every=save_every)
-    return train(recipe, data, config)
+    net = train(recipe, data, config)
+    return method_predictions(net, recipe, data.validation, data, input_fps=input_fps), net
 
 
-def _single_task_labels(table: FrameTable, task: Task) -> FrameTable:
-    """Table with the labels of one task only."""
-    return replace(
-        table,
-        au_mask=table.au_mask & (task == "AU"),
-        expression_mask=table.expression_mask & (task == "EXPR"),
-        va_mask=table.va_mask & (task == "VA"),
+def _train_single_tasks(
+    recipe: MethodRecipe, data: MethodData, config: TrainerConfig, input_fps: float | None
+) -> tuple[MethodPredictions, MethodNet]:
+    """Predictions of one network for each task, and the last network."""
+    by_label: dict[str, Any] = dict.fromkeys(LABELS.values())
+    for task in recipe_tasks(recipe):
+        label = LABELS[task]
+        predictions, net = _train(
+            single_task_recipe(recipe, task),
+            replace(data, train=single_task_table(data.train, task)),
+            replace(config, folder=config.folder / label),
+            input_fps,
+        )
+        by_label[label] = getattr(predictions, label)
+    return MethodPredictions(predictions.known, **by_label), net
+
+
+def scored_record(
+    ablation: Ablation, predictions: MethodPredictions, scenario: ScenarioData, **fields: Any
+) -> Record:
+    """Record of predictions with their scores; `fields` are further fields of the record."""
+    scores, score = evaluate_predictions(ablation, predictions, scenario)
+    values = {
+        "method": ablation.method,
+        "tasks": tuple(task for task in ablation.tasks if task in scores),
+        "details": scenario.details,
+        **fields,
+    }
+    return Record(
+        scenario=ablation.scenario, score=score, scores=scores, machine=machine_name(), **values
     )
 
 
@@ -308,16 +287,5 @@ def majority_record(ablation: Ablation, paths: RunPaths) -> Record:
     """Majority baseline of an ablation's scenario and tasks."""
     scenario = scenario_data(ablation, 1, paths)
     predictions = majority_predictions(scenario.train, len(scenario.validation))
-    scores, score = evaluate_predictions(ablation, predictions, scenario)
-    return Record(
-        name=f"{ablation.name}-majority",
-        method=ablation.method,
-        scenario=ablation.scenario,
-        variant="majority",
-        seed=1,
-        tasks=ablation.tasks,
-        score=score,
-        scores=scores,
-        details=scenario.details,
-        machine=machine_name(),
-    )
+    name = f"{ablation.name}-majority"
+    return scored_record(ablation, predictions, scenario, name=name, variant="majority", seed=1)

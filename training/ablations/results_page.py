@@ -13,6 +13,8 @@ from training.ablations.comparison import (
     comparison_text,
     recorded_seeds,
     scenario_lines,
+    table_head,
+    table_line,
     variant_scores,
     verdict,
 )
@@ -84,9 +86,9 @@ def _initialization(records: Mapping[str, Record]) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def _default_cost(record: Record | None) -> NetworkCost | None:
+def _default_cost(record: Record) -> NetworkCost | None:
     """Recorded cost of the default model; None if it was not measured."""
-    if record is None or not record.details:
+    if not record.details:
         return None
     details = record.details
     parameters, macs = int(details["parameters"]), int(1e6 * details["mmacs"])
@@ -109,29 +111,19 @@ def _leaderboard(
         "M MACs",
         "CPU ms",
     ]
-    lines = [_line(head), f"|{'---|' * len(head)}"]
+    lines = table_head(head)
     for ablation in LEADERBOARD:
-        recorded = [
-            records.get(Run(ablation, ablation.variants[0], seed).name)
-            for seed in recorded_seeds(records)
-        ]
-        known = [each for each in recorded if each is not None]
+        runs = [Run(ablation, ablation.variants[0], seed) for seed in recorded_seeds(records)]
+        known = [records[run.name] for run in runs if run.name in records]
         name = f"{ablation.method} {find_recipe(ablation.method, 'compact').name}"
-        lines.append(
-            _line(
-                [
-                    name,
-                    *_scores(known),
-                    str(len(known)) or MISSING,
-                    *_cost(costs.get(ablation.method)),
-                ]
-            )
-        )
-    default = records.get(DEFAULT_NAME)
-    cost = _default_cost(default)
-    lines.append(_line(["default model", *_scores([default] if default else []), "", *_cost(cost)]))
+        cost = costs.get(ablation.method)
+        lines.append(table_line([name, *_scores(known), str(len(known)), *_cost(cost)]))
+    default = [each for each in (records.get(DEFAULT_NAME),) if each is not None]
+    cost = _default_cost(default[0]) if default else None
+    lines.append(table_line(["default model", *_scores(default), "", *_cost(cost)]))
     baseline = records.get(f"{LEADERBOARD[0].name}-majority")
-    lines.append(_line(["majority baseline", *_scores([baseline] if baseline else []), *[""] * 5]))
+    scores = _scores([baseline] if baseline else [])
+    lines.append(table_line(["majority baseline", *scores, *[""] * 5]))
     return (
         "## Leaderboard: RenderWild `small`, validation\n"
         "Trained on the annotated training frames of both RenderWilds. If all training\n"
@@ -239,20 +231,11 @@ def _per_au(records: Mapping[str, Record]) -> str:
 
 def _conditions(records: Mapping[str, Record]) -> str:
     runs = [record for record in records.values() if record.steps]
-    lines = [
-        "## Steps and time",
-        _line(["run", "steps", "CPU seconds", "k parameters"]),
-        "|---|---|---|---|",
-    ]
+    lines = ["## Steps and time", *table_head(["run", "steps", "CPU seconds", "k parameters"])]
     for record in runs:
         cpu_seconds = "resumed" if record.cpu_seconds is None else f"{record.cpu_seconds:.0f}"
-        lines.append(
-            _line([record.name, str(record.steps), cpu_seconds, f"{record.parameters / 1e3:.0f}"])
-        )
+        parameters = f"{record.parameters / 1e3:.0f}"
+        lines.append(table_line([record.name, str(record.steps), cpu_seconds, parameters]))
     machines = "; ".join(sorted({record.machine for record in runs})) or MISSING
     scales = ", ".join(sorted({f"{record.scale:g}" for record in runs})) or MISSING
     return "\n".join([*lines, "", f"Machines: {machines}. Scale of the number of steps: {scales}."])
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -81,9 +81,8 @@ def run_all(config: RunnerConfig, console: Console | None = None) -> Outcome:
             if is_late and not running:
                 break
             time.sleep(_POLL_INTERVAL_S)
-            for name in [
-                name for name, (process, _) in running.items() if process.poll() is not None
-            ]:
+            ended = [name for name, (process, _) in running.items() if process.poll() is not None]
+            for name in ended:
                 process, started_s = running.pop(name)
                 _report(name, process, time.perf_counter() - started_s, config, outcome, console)
                 console.print(
@@ -111,16 +110,9 @@ def _write_baselines(config: RunnerConfig) -> None:
 def _start(run: Run, config: RunnerConfig) -> subprocess.Popen[bytes]:
     log = _log_path(run.name, config)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "training.ablations",
-        "run-one",
-        run.name,
-        "--work",
-        str(config.paths.work),
-    ]
-    command += ["--records", str(config.records), "--scale", str(config.scale)]
+    command = [sys.executable, "-m", "training.ablations", "run-one", run.name]
+    command += ["--work", str(config.paths.work), "--records", str(config.records)]
+    command += ["--scale", str(config.scale)]
     for data in config.paths.data:
         command += ["--data", str(data)]
     for trunk in config.paths.trunks:

@@ -92,25 +92,40 @@ def _split(truth: FullGroundTruth) -> tuple[FullGroundTruth, FullGroundTruth]:
 
 def mask_labels(
     truth: FullGroundTruth,
-    au: NDArray[np.bool_] | None = None,
-    expression: NDArray[np.bool_] | None = None,
-    va: NDArray[np.bool_] | None = None,
+    au: NDArray[np.bool_],
+    expression: NDArray[np.bool_],
+    va: NDArray[np.bool_],
 ) -> FullGroundTruth:
-    """Keep labels of a task only where its mask [N] is true; None keeps them all."""
-    table = truth.table
-    if au is not None:
-        table = replace(table, au_mask=table.au_mask & au[:, None])
-    if expression is not None:
-        table = replace(table, expression_mask=table.expression_mask & expression)
-    if va is not None:
-        table = replace(table, va_mask=table.va_mask & va)
-    zeroed = replace(
-        table,
-        au=np.where(table.au_mask, table.au, 0).astype(np.float32),
-        expression=np.where(table.expression_mask, table.expression, 0).astype(np.int8),
-        va=np.where(table.va_mask[:, None], table.va, 0).astype(np.float32),
+    """Keep labels of a task only where its mask [N] is true."""
+    return replace(truth, table=truth.table.keep_labels(np.stack([au, expression, va], axis=1)))
+
+
+def _either_or_both(position: NDArray[np.floating]) -> tuple[NDArray[np.bool_], ...]:
+    """Masks of the first and second kind of label, and of both, at positions in [0, 1)."""
+    both = position < FULLY_LABELED_FRACTION
+    half = FULLY_LABELED_FRACTION + (1 - FULLY_LABELED_FRACTION) / 2
+    return both | (position < half), both | (position >= half), both
+
+
+def _occlude(
+    train: FullGroundTruth,
+    validation: FullGroundTruth,
+    parts: NDArray[np.float32],
+    **details: Any,
+) -> ScenarioData:
+    """Data with an occluded face part (0 for none) in each training and validation row."""
+    return _build_data(
+        train,
+        validation,
+        corruption="occlusion",
+        parameters=parts,
+        occluded_aus=find_occluded_aus(parts[len(train) :]),
+        details={"occluded_fraction": float((parts > 0).mean()), **details},
     )
-    return replace(truth, table=zeroed)
+
+
+def _paths(*truths: FullGroundTruth) -> list[str]:
+    return [path for truth in truths for path in truth.table.path.to_pylist()]
 
 
 def few_identities(data: RenderWildData, seed: int) -> ScenarioData:
@@ -139,10 +154,8 @@ def partial_labels(data: RenderWildData, seed: int) -> ScenarioData:
     train, validation = _split(data.low_fps)
     train = train.select(train.table.expression_mask)
     kind = np.random.default_rng([seed, 3]).random(len(train))
-    both = kind < FULLY_LABELED_FRACTION
-    half = FULLY_LABELED_FRACTION + (1 - FULLY_LABELED_FRACTION) / 2
-    no_va = np.zeros(len(train), bool)
-    train = mask_labels(train, both | (kind >= half), both | (kind < half), no_va)
+    expression, au, both = _either_or_both(kind)
+    train = mask_labels(train, au, expression, np.zeros(len(train), bool))
     return _build_data(train, validation, details={"fully_labeled_frames": int(both.sum())})
 
 
@@ -152,19 +165,9 @@ def occluded_expressions(data: RenderWildData, seed: int) -> ScenarioData:
     """
     clear = data.low_fps.select(data.low_fps.strength.max(axis=1) >= MIN_EXPRESSION_STRENGTH)
     train, validation = _split(clear)
-    parts = _random_parts([*train.table.path.to_pylist(), *validation.table.path.to_pylist()])
-    details = {
-        "occluded_fraction": float((parts > 0).mean()),
-        "mean_max_correlation": _mean_max_correlation(train.table.au),
-    }
-    return _build_data(
-        train,
-        validation,
-        corruption="occlusion",
-        parameters=parts,
-        occluded_aus=find_occluded_aus(parts[len(train) :]),
-        details=details,
-    )
+    parts = _random_parts(_paths(train, validation))
+    correlation = _mean_max_correlation(train.table.au)
+    return _occlude(train, validation, parts, mean_max_correlation=correlation)
 
 
 def _random_parts(paths: list[str]) -> NDArray[np.float32]:
@@ -221,15 +224,10 @@ def mixed_resolutions(data: RenderWildData, seed: int) -> ScenarioData:
     """
     train, validation = _split(data.low_fps)
     train = replace(train, table=train.official)
-    paths = [*train.table.path.to_pylist(), *validation.table.path.to_pylist()]
     low, high = np.log(LOW_RESOLUTION_PX)
-    sides_px = np.array([np.exp(crop_rng(path, 6).uniform(low, high)) for path in paths])
-    return _build_data(
-        train,
-        validation,
-        corruption="low_resolution",
-        parameters=(sides_px / CROP_PX).astype(np.float32),
-    )
+    sides_px = [np.exp(crop_rng(path, 6).uniform(low, high)) for path in _paths(train, validation)]
+    parameters = (np.array(sides_px) / CROP_PX).astype(np.float32)
+    return _build_data(train, validation, corruption="low_resolution", parameters=parameters)
 
 
 def atypical_neutral_faces(data: RenderWildData, seed: int) -> ScenarioData:
@@ -255,14 +253,7 @@ def occluded_segments(data: RenderWildData, seed: int) -> ScenarioData:
     """
     train, validation = _split(data.low_fps)
     parts = np.concatenate([_segment_parts(train.table), _segment_parts(validation.table)])
-    return _build_data(
-        train,
-        validation,
-        corruption="occlusion",
-        parameters=parts,
-        occluded_aus=find_occluded_aus(parts[len(train) :]),
-        details={"occluded_fraction": float((parts > 0).mean())},
-    )
+    return _occlude(train, validation, parts)
 
 
 def _segment_parts(table: FrameTable) -> NDArray[np.float32]:
@@ -283,15 +274,13 @@ def multi_database(data: RenderWildData, seed: int) -> ScenarioData:
     train, validation = _split(data.low_fps)
     videos = len(train.table.videos)
     rank = np.random.default_rng([seed, 8]).permutation(videos) / videos
-    both = rank < FULLY_LABELED_FRACTION
-    half = FULLY_LABELED_FRACTION + (1 - FULLY_LABELED_FRACTION) / 2
+    expression, va, both = _either_or_both(rank)
     video = train.table.video
-    no_au = np.zeros(len(train), bool)
-    train = mask_labels(train, no_au, (both | (rank < half))[video], (both | (rank >= half))[video])
+    train = mask_labels(train, np.zeros(len(train), bool), expression[video], va[video])
     counts = {
         "both": int(both.sum()),
-        "EXPR": int(((rank < half) & ~both).sum()),
-        "VA": int((rank >= half).sum()),
+        "EXPR": int((expression & ~both).sum()),
+        "VA": int((va & ~both).sum()),
     }
     return _build_data(train, validation, details={"videos": counts})
 

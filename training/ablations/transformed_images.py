@@ -10,7 +10,8 @@ import numpy as np
 
 from training.ablations.corrupted_images import CORRUPTIONS, VERSION, crop_rng
 from training.ablations.scenarios import ScenarioData
-from training.datasets.image_store import ImageStore, absolute_paths
+from training.datasets.frame_table import absolute_paths
+from training.datasets.image_store import ImageStore
 
 _STREAM = 11  # random stream, distinct from those of the scenarios
 

@@ -75,7 +75,6 @@ JITTERS: Final[dict[str, ClipJitter]] = {
     ),
     "M3": ClipJitter(),
     "M5": ClipJitter(hsv=(10, 25, 20)),
-    "M5-teacher": ClipJitter(flip=0, brightness=0.2, contrast=0.2),
     "M6": ClipJitter(),
     "M8": ClipJitter(crop_area=((112 / 134) ** 2, (112 / 134) ** 2)),
 }
@@ -90,7 +89,6 @@ def augment_clips(
     jitter: ClipJitter,
     generator: torch.Generator,
     landmarks: Tensor | None = None,
-    is_frame: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Randomly changed copies of clips with their landmarks.
 
@@ -99,19 +97,15 @@ def augment_clips(
         jitter: ranges of the changes.
         generator: random numbers.
         landmarks: [B, T, 68, 2] or [B, 68, 2], pixels.
-        is_frame: [B, T] or [B]; absent frames stay black.
     """
     single = clips.ndim == 4
     moved = clips[:, None] if single else clips
     if moved.ndim != 5 or moved.shape[2] != 3 or moved.shape[3] != moved.shape[4]:
         raise ValueError(f"clips must be [B, T, 3, S, S] or [B, 3, S, S], got {list(clips.shape)}")
-    is_present = None if is_frame is None else (is_frame[:, None] if single else is_frame)
     transforms, is_mirrored = _transforms(len(moved), moved.shape[-1], jitter, generator)
     if not _is_identity(transforms):
         moved = _warp(moved, transforms)
-    moved = _color(moved, jitter, generator, is_present)
-    if is_present is not None:
-        moved = moved * is_present[:, :, None, None, None].to(moved.dtype)
+    moved = _color(moved, jitter, generator)
     points = None
     if landmarks is not None:
         points = _move_landmarks(
@@ -178,9 +172,7 @@ def _move_landmarks(landmarks: Tensor, transforms: Tensor, is_mirrored: Tensor) 
     return torch.where(is_mirrored[:, None, None, None], moved[:, :, list(FLIP_ORDER)], moved)
 
 
-def _color(
-    clips: Tensor, jitter: ClipJitter, generator: torch.Generator, is_present: Tensor | None
-) -> Tensor:
+def _color(clips: Tensor, jitter: ClipJitter, generator: torch.Generator) -> Tensor:
     count = len(clips)
 
     def draw(spread: float, center: float) -> Tensor:
@@ -191,7 +183,7 @@ def _color(
     if jitter.brightness:
         clips = (clips * draw(jitter.brightness, 1)).clamp(0, 1)
     if jitter.contrast:
-        mean = _mean_gray(clips, is_present)
+        mean = _mean_gray(clips)
         clips = (mean + (clips - mean) * draw(jitter.contrast, 1)).clamp(0, 1)
     if jitter.saturation:
         gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2, keepdim=True)
@@ -217,11 +209,10 @@ def _color(
     return clips
 
 
-def _mean_gray(clips: Tensor, is_present: Tensor | None) -> Tensor:
-    """Mean gray value [B, 1, 1, 1, 1] over the frames that exist."""
+def _mean_gray(clips: Tensor) -> Tensor:
+    """Mean gray value [B, 1, 1, 1, 1] of all frames."""
     gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2).mean((2, 3))
-    weight = torch.ones_like(gray) if is_present is None else is_present.to(gray.dtype)
-    return ((gray * weight).sum(1) / weight.sum(1).clamp(min=1))[:, None, None, None, None]
+    return (gray.sum(1) / gray.shape[1])[:, None, None, None, None]
 
 
 def _autocontrast(clips: Tensor) -> Tensor:

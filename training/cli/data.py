@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
+from training.cli.loop import reported_errors
+
 _SOURCES = ("affwild2", "affectnet", "expw", "bp4d", "disfa", "dfew", "afew-va", "fec", "ferplus")
+
+_OPTIONS = {
+    "affwild2": ("version", "annotations", "timing", "skip_broken"),
+    "dfew": ("fold",),
+    "disfa": ("camera",),
+}
+"""Options of `scan` by the kind of data set that has them."""
 
 
 @click.group()
@@ -66,15 +75,13 @@ def scan(folder: Path, kind: str, cache: Path, **options: Any) -> None:
 
     An unchanged folder is not scanned again. FOLDER is a file for fec (one of its two .csv).
     """
-    try:
+    with reported_errors(ImportError):
         if kind in ("fec", "ferplus"):
             _show_without_table(kind, folder)
             return
         from training.datasets.readers import load_cached
 
         table = load_cached(kind, folder, cache=cache, **_chosen(kind, options))
-    except (ValueError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from None
     table.report.show()
     click.echo(f"table: {table.cache_path} ({len(table):,} rows)")
 
@@ -97,24 +104,15 @@ def extract(folder: Path, camera: Any) -> None:
             f"Videos_{camera.capitalize()}Camera/*.avi"
         )
     total = 0
-    try:
+    with reported_errors(ImportError):
         for person, video in track_progress(videos.items(), "writing frames", total=len(videos)):
             total += extract_frames(video, folder / FRAMES_FOLDER / camera / person)
-    except (ValueError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from None
     click.echo(f"{total:,} frames of {len(videos)} videos in {folder / FRAMES_FOLDER / camera}")
 
 
 def _chosen(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    if kind == "affwild2":
-        return {
-            "version": options["version"],
-            "annotations": options["annotations"],
-            "timing": not options["no_timing"],
-            "skip_broken": options["skip_broken"],
-        }
-    option = {"dfew": "fold", "disfa": "camera"}.get(kind)
-    return {option: options[option]} if option else {}
+    options["timing"] = not options["no_timing"]
+    return {name: options[name] for name in _OPTIONS.get(kind, ())}
 
 
 def _show_without_table(kind: str, folder: Path) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from training.cli.loop import check_folder
+from training.cli.loop import check_folder, reported_errors
 from training.cli.options import (
     EXISTING_FOLDER,
-    assets_option,
     cache_option,
+    data_options,
+    data_paths,
     init_from_option,
-    labels_option,
     out_option,
     resume_option,
     set_option,
-    synthetic_images_option,
     synthetic_only_option,
-    synthetic_videos_option,
 )
 
 
@@ -32,10 +31,7 @@ from training.cli.options import (
     help="Folder of a trained method or of a bundle; repeat for the mean of their probabilities.",
 )
 @out_option("runs/distilled")
-@synthetic_videos_option
-@synthetic_images_option
-@assets_option
-@labels_option
+@data_options
 @synthetic_only_option
 @click.option(
     "--real-only",
@@ -63,18 +59,10 @@ from training.cli.options import (
 def distill(
     teachers: tuple[Path, ...],
     out: Path,
-    synthetic_videos: tuple[Path, ...],
-    synthetic_images: Path | None,
-    assets: Path,
-    labels: Path,
-    synthetic_only: bool,
     real_only: bool,
     teacher_weight: float,
     unlabeled_weight: float,
-    init_from: str | None,
-    cache: Path | None,
-    resume: bool,
-    overrides: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Train the default model with the soft targets of trained methods, or of a default model's
     bundle.
@@ -83,24 +71,17 @@ def distill(
     Predictions are kept in --out for a later --resume. The run is exported and measured as any
     run of the default model.
     """
-    from training.default_model.build_trainer import (
-        DataPaths,
-        build_default_trainer,
-        prepare_trainer,
-    )
+    from training.default_model.build_trainer import build_default_trainer, prepare_trainer
     from training.default_model.default_recipe import recipe
     from training.distillation.teachers import DistillationConfig, TeacherEnsemble
     from training.engine.recipe_overrides import apply_overrides
 
-    check_folder(out, resume)
-    data = DataPaths(assets, None if synthetic_only else labels, synthetic_images, synthetic_videos)
-    try:
-        student = apply_overrides(recipe(), overrides)
+    check_folder(out, options["resume"])
+    with reported_errors():
+        student = apply_overrides(recipe(), options["overrides"])
         config = DistillationConfig(teacher_weight, unlabeled_weight, not real_only)
-        ensemble = TeacherEnsemble(teachers, out, config, cache)
+        ensemble = TeacherEnsemble(teachers, out, config, options["cache"])
         ensemble.write_record()
-        trainer = build_default_trainer(student, out, data, ensemble)
-        prepare_trainer(trainer, resume, init_from)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        trainer = build_default_trainer(student, out, data_paths(options), ensemble)
+        prepare_trainer(trainer, options["resume"], options["init_from"])
     trainer.run()

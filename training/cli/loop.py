@@ -4,7 +4,8 @@ plain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,16 @@ import click
 
 if TYPE_CHECKING:
     from training.engine.trainer import Trainer
+
+
+@contextmanager
+def reported_errors(*more: type[Exception]) -> Iterator[None]:
+    """Show errors of input and files, and those of `more` types, without a traceback."""
+    shown: tuple[type[Exception], ...] = (ValueError, OSError, *more)
+    try:
+        yield
+    except shown as error:
+        raise click.ClickException(str(error)) from None
 
 
 def check_folder(out: Path, resume: bool) -> None:
@@ -29,7 +40,7 @@ def run_trainer(out: Path, resume: bool, build: Callable[[], Trainer]) -> Traine
     from training.engine.checkpoint import TrainingError
 
     check_folder(out, resume)
-    try:
+    with reported_errors(TrainingError):
         trainer = build()
         if resume:
             is_resumed = trainer.resume()
@@ -39,6 +50,4 @@ def run_trainer(out: Path, resume: bool, build: Callable[[], Trainer]) -> Traine
                 else "nothing to resume, starting anew"
             )
         trainer.run()
-    except (ValueError, OSError, TrainingError) as error:
-        raise click.ClickException(str(error)) from None
     return trainer

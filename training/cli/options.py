@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from training.default_model.build_trainer import DataPaths
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -52,6 +55,31 @@ set_option = click.option(
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
 )
+
+
+def data_options(command: Command) -> Command:
+    """Options of the default model's data, which `data_paths` reads."""
+    for option in (
+        synthetic_videos_option,
+        synthetic_images_option,
+        labels_option,
+        assets_option,
+    ):
+        command = option(command)
+    return command
+
+
+def data_paths(options: dict[str, Any]) -> DataPaths:
+    """Take the data of the default model out of a command's options."""
+    from training.default_model.build_trainer import DataPaths
+
+    labels, only_synthetic = options.pop("labels"), options.pop("synthetic_only", False)
+    return DataPaths(
+        options.pop("assets"),
+        None if only_synthetic else labels,
+        options.pop("synthetic_images"),
+        options.pop("synthetic_videos"),
+    )
 
 
 def out_option(default: str) -> Callable[[Command], Command]:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from training.cli.loop import check_folder
+from training.cli.loop import check_folder, reported_errors
 from training.cli.options import (
     EXISTING_FOLDER,
     PATH,
-    assets_option,
     cache_option,
+    data_options,
+    data_paths,
     init_from_option,
-    labels_option,
     resume_option,
     set_option,
-    synthetic_images_option,
     synthetic_only_option,
-    synthetic_videos_option,
 )
 from training.methods.recipe import PRESETS
 
@@ -84,10 +81,7 @@ _METHOD_OPTIONS: Final = {
     show_default=True,
     help="methods: steps between two saves.",
 )
-@assets_option
-@labels_option
-@synthetic_images_option
-@synthetic_videos_option
+@data_options
 @synthetic_only_option
 @init_from_option
 @click.pass_context
@@ -105,40 +99,30 @@ def train(context: click.Context, /, recipe_name: str, **options: Any) -> None:
                 f"--{name.replace('_', '-')} is an option of {owner}, not of {recipe_name}"
             )
     out = options.pop("out") or Path("runs") / recipe_name
-    try:
+    with reported_errors():
         if is_default:
             _train_default(out, options)
         else:
             _train_method(recipe_name, out, options)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _train_default(out: Path, options: dict[str, Any]) -> None:
-    from training.default_model.build_trainer import (
-        DataPaths,
-        build_default_trainer,
-        prepare_trainer,
-    )
+    from training.default_model.build_trainer import build_default_trainer, prepare_trainer
     from training.default_model.default_recipe import recipe
     from training.engine.recipe_overrides import apply_overrides
 
     check_folder(out, options["resume"])
-    data = DataPaths(
-        options["assets"],
-        None if options["synthetic_only"] else options["labels"],
-        options["synthetic_images"],
-        options["synthetic_videos"],
-    )
-    trainer = build_default_trainer(apply_overrides(recipe(), options["overrides"]), out, data)
+    student = apply_overrides(recipe(), options["overrides"])
+    trainer = build_default_trainer(student, out, data_paths(options))
     prepare_trainer(trainer, options["resume"], options["init_from"])
     trainer.run()
 
 
 def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
     from training.engine.checkpoint import TrainingError
+    from training.engine.trainer import TrainerConfig
     from training.methods.recipe_lookup import find_recipe
-    from training.methods.train_run import RunConfig, train_run
+    from training.methods.train_run import train_run
 
     recipe = find_recipe(name, options["preset"], options["overrides"])
     if options["data"] is None:
@@ -148,13 +132,19 @@ def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
     if options["bf16"] and options["fp16"]:
         raise click.ClickException("--bf16 and --fp16 exclude each other")
     precision = "bfloat16" if options["bf16"] else "float16" if options["fp16"] else "float32"
-    names = {field.name for field in fields(RunConfig)} - {"out", "precision"}
-    run = RunConfig(out=out, precision=precision, **{name: options[name] for name in sorted(names)})
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *place, **more: click.echo(
-                str(message), err=True
-            )
-            train_run(recipe, run, click.echo)
-    except TrainingError as error:
-        raise click.ClickException(str(error)) from None
+    if options["fp16"] and not options["device"].startswith("cuda"):
+        raise click.ClickException(
+            "16-bit floats (--fp16) need --device cuda; on the CPU use --bf16"
+        )
+    names = ("seed", "device", "steps", "save_every", "resume")
+    config = TrainerConfig(out, precision=precision, **{name: options[name] for name in names})
+    with reported_errors(TrainingError), warnings.catch_warnings():
+        warnings.showwarning = lambda message, *place, **more: click.echo(str(message), err=True)
+        train_run(
+            recipe,
+            options["data"],
+            config,
+            cache=options["cache"],
+            eval_every=options["eval_every"],
+            echo=click.echo,
+        )

@@ -12,7 +12,6 @@ files only, not on the real dataset.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +23,6 @@ from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import AFEW_VA_RANGE
 from training.datasets.progress_bar import track_progress
-from training.datasets.scan_report import ScanReport
 from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "AFEW-VA"
@@ -45,7 +43,7 @@ def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
     )
     if not files:
         raise FileNotFoundError(f"no <clip>/<clip>.json in {root}")
-    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    rows = TableBuilder(SOURCE, folder)
     for path in track_progress(files, "reading clips", progress=progress):
         _read_clip(path, rows)
     return rows.build()
@@ -53,8 +51,7 @@ def read_afew_va(folder: Path | str, *, progress: bool = True) -> FrameTable:
 
 def _read_clip(path: Path, rows: TableBuilder) -> None:
     clip = _document(path)
-    images = images_by_number(path.parent)
-    prefix = os.path.relpath(path.parent, rows.root)
+    images = images_by_number(path.parent, rows.root)
     actor = str(clip.get("actor") or "").strip()
     video = rows.add_video(path.parent.name, group=f"actor {actor}" if actor else path.parent.name)
     for name, frame in sorted(clip["frames"].items()):
@@ -80,10 +77,7 @@ def _read_clip(path: Path, rows: TableBuilder) -> None:
                     f"{where}: expected {LANDMARK_COUNT} landmarks, got shape {points.shape}",
                 )
         va = (values[0] / AFEW_VA_RANGE, values[1] / AFEW_VA_RANGE)
-        row = Row(
-            int(name), None if image is None else f"{prefix}/{image}", va=va, landmarks_xy=points
-        )
-        rows.add(video, row)
+        rows.add(video, Row(int(name), image, va=va, landmarks_xy=points))
 
 
 def _document(path: Path) -> dict[str, Any]:

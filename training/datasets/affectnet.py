@@ -72,7 +72,7 @@ def read_affectnet(
         BrokenFileError: a file is not as described in the module.
     """
     root = Path(folder).resolve()
-    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    rows = TableBuilder(SOURCE, folder)
     sets = [
         (root / name, split) for name, split in (("train_set", "train"), ("val_set", "validation"))
     ]

@@ -24,14 +24,17 @@ the official layout only, not on the real dataset.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
 from training.datasets.affwild2_annotations import (
+    MultiTaskLabels,
     read_multi_task_file,
     read_task_file,
     read_test_list,
@@ -50,6 +53,7 @@ from training.datasets.progress_bar import track_progress
 from training.datasets.scan_report import ScanReport
 from training.datasets.table_cache import DEFAULT_CACHE, folder_key, load_or_scan
 
+_Content = TypeVar("_Content")
 Version = Literal["auto", "abaw1", "abaw2", "abaw3", "mtl"]
 VERSIONS: Final[tuple[Version, ...]] = ("auto", "abaw1", "abaw2", "abaw3", "mtl")
 
@@ -88,7 +92,8 @@ def read_affwild2(
     layout = find_files(Path(folder).resolve(), report, annotations, progress=progress)
     if splits is not None:
         _select_splits(layout, splits, version)
-    return _table(layout, version, report, timing, skip_broken, progress, all_splits=splits is None)
+    scan = _Scan(layout, report, progress)
+    return scan.table(version, timing, skip_broken, all_splits=splits is None)
 
 
 def _select_splits(layout: Affwild2Files, splits: Collection[str], version: Version) -> None:
@@ -135,113 +140,116 @@ def load_cached(
     stats = sorted(layout.videos.values())
     options = {"version": version, "timing": timing, "skip_broken": skip_broken}
     key = folder_key(SOURCE, layout.root, texts=texts, stats=stats, lists=lists, options=options)
-    return load_or_scan(
-        cache,
-        layout.root,
-        key,
-        lambda: _table(layout, version, report, timing, skip_broken, progress),
-    )
+    scan = _Scan(layout, report, progress)
+    return load_or_scan(cache, layout.root, key, lambda: scan.table(version, timing, skip_broken))
 
 
-def _table(
-    layout: Affwild2Files,
-    version: Version,
-    report: ScanReport,
-    timing: bool,
-    skip_broken: bool,
-    progress: bool,
-    all_splits: bool = True,
-) -> FrameTable:
-    if version not in VERSIONS:
-        raise ValueError(f"version must be one of {', '.join(VERSIONS)}, got {version!r}")
-    broken: list[BrokenFileError] = []
-    if version == "mtl" or (version == "auto" and layout.multi_task and not layout.labels):
-        videos = _multi_task_videos(layout, report, broken, progress)
-    else:
-        videos = _task_videos(layout, version, report, broken, progress)
-    _add_test_videos(layout, videos, broken)
-    if broken and not skip_broken:
-        raise BrokenDatasetError(broken)
-    for each in broken:
-        report.skip("broken label file", str(each))
-    for name in layout.crops if all_splits else ():
-        videos.setdefault(name, AnnotatedVideo())
-    offsets = read_offsets(layout, list(videos), report, progress) if timing else {}
-    return assemble_table(layout, videos, offsets, report, keep_empty=not all_splits)
+@dataclass(slots=True)
+class _Scan:
+    """Reads the label files of a copy; files that cannot be read are collected in `broken`."""
 
+    layout: Affwild2Files
+    report: ScanReport
+    progress: bool
+    videos: dict[str, AnnotatedVideo] = field(default_factory=dict)
+    broken: list[BrokenFileError] = field(default_factory=list)
 
-def _task_videos(
-    layout: Affwild2Files,
-    version: Version,
-    report: ScanReport,
-    broken: list[BrokenFileError],
-    progress: bool,
-) -> dict[str, AnnotatedVideo]:
-    videos: dict[str, AnnotatedVideo] = {}
-    seen: dict[tuple[Task, str], LabelFile] = {}
-    headers: dict[Task, dict[tuple[str, ...], Path]] = {task: {} for task in TASKS}
-    for file in track_progress(layout.labels, "reading labels", progress=progress):
-        task = file.task
-        assert task is not None
-        if (task, file.video) in seen:
-            raise ValueError(
-                f"{file.video} is annotated twice for {task} ({seen[task, file.video].path} and "
-                f"{file.path}); a video must be in one split of a task"
-            )
-        seen[task, file.video] = file
+    def table(
+        self, version: Version, timing: bool, skip_broken: bool, all_splits: bool = True
+    ) -> FrameTable:
+        if version not in VERSIONS:
+            raise ValueError(f"version must be one of {', '.join(VERSIONS)}, got {version!r}")
+        layout, report = self.layout, self.report
+        if version == "mtl" or (version == "auto" and layout.multi_task and not layout.labels):
+            self._read_multi_task_files()
+        else:
+            self._read_task_files(version)
+        self._add_test_videos()
+        if self.broken and not skip_broken:
+            raise BrokenDatasetError(self.broken)
+        for each in self.broken:
+            report.skip("broken label file", str(each))
+        for name in layout.crops if all_splits else ():
+            self.videos.setdefault(name, AnnotatedVideo())
+        offsets = read_offsets(layout, list(self.videos), report, self.progress) if timing else {}
+        return assemble_table(layout, self.videos, offsets, report, keep_empty=not all_splits)
+
+    def _read(self, read: Callable[..., _Content], *arguments: Any) -> _Content | None:
         try:
-            labels = read_task_file(file.path, task)
+            return read(*arguments)
         except BrokenFileError as error:
-            broken.append(error)
-            continue
-        headers[task].setdefault(labels.header, file.path)
-        video = videos.setdefault(file.video, AnnotatedVideo())
-        video.split[task] = file.split
-        video.labels[task] = labels
-        video.frames[task] = np.arange(1, len(labels.values) + 1, dtype=np.int32)
-        report.count(f"label files, {task} {file.split}")
-    _check_version(version, headers, report)
-    return videos
+            self.broken.append(error)
+            return None
 
-
-def _multi_task_videos(
-    layout: Affwild2Files, report: ScanReport, broken: list[BrokenFileError], progress: bool
-) -> dict[str, AnnotatedVideo]:
-    videos: dict[str, AnnotatedVideo] = {}
-    if not layout.multi_task:
-        raise FileNotFoundError(
-            f"no MTL_Challenge/train_set.txt or validation_set.txt in {layout.root}"
-        )
-    for file in track_progress(layout.multi_task, "reading labels", progress=progress):
-        try:
-            content = read_multi_task_file(file.path)
-        except BrokenFileError as error:
-            broken.append(error)
-            continue
-        report.count(f"label files, all tasks {file.split}")
-        if not content.has_header:
-            report.note(f"{file.path.name} has no header; its first line was read as a label")
-        names, codes = np.unique(np.array(content.videos), return_inverse=True)
-        for k, name in enumerate(names):
-            lines = np.flatnonzero(codes == k)
-            lines = lines[np.argsort(content.frames[lines], kind="stable")]
-            twice = np.flatnonzero(np.diff(content.frames[lines]) == 0)
-            if len(twice):
-                again = int(lines[twice[0] + 1])
-                problem = f"frame {content.frames[again]} of {name} appears a second time"
-                broken.append(BrokenFileError(file.path, again + 1 + content.has_header, problem))
-                continue
-            if str(name) in videos:
+    def _read_task_files(self, version: Version) -> None:
+        seen: dict[tuple[Task, str], LabelFile] = {}
+        headers: dict[Task, dict[tuple[str, ...], Path]] = {task: {} for task in TASKS}
+        for file in track_progress(self.layout.labels, "reading labels", progress=self.progress):
+            task = file.task
+            assert task is not None
+            if (task, file.video) in seen:
                 raise ValueError(
-                    f"{name} is in two splits of {file.path.parent}; a video must be in one split"
+                    f"{file.video} is annotated twice for {task} ({seen[task, file.video].path} "
+                    f"and {file.path}); a video must be in one split of a task"
                 )
-            video = videos[str(name)] = AnnotatedVideo()
-            for task in TASKS:
-                video.split[task] = file.split
-                video.frames[task] = content.frames[lines]
-                video.labels[task] = content.by_task[task].select(lines)
-    report.note("labels are from the multi-task files (version mtl)")
-    return videos
+            seen[task, file.video] = file
+            labels = self._read(read_task_file, file.path, task)
+            if labels is None:
+                continue
+            headers[task].setdefault(labels.header, file.path)
+            video = self.videos.setdefault(file.video, AnnotatedVideo())
+            video.split[task] = file.split
+            video.labels[task] = labels
+            video.frames[task] = np.arange(1, len(labels.values) + 1, dtype=np.int32)
+            self.report.count(f"label files, {task} {file.split}")
+        _check_version(version, headers, self.report)
+
+    def _read_multi_task_files(self) -> None:
+        files = self.layout.multi_task
+        if not files:
+            raise FileNotFoundError(
+                f"no MTL_Challenge/train_set.txt or validation_set.txt in {self.layout.root}"
+            )
+        for file in track_progress(files, "reading labels", progress=self.progress):
+            content = self._read(read_multi_task_file, file.path)
+            if content is None:
+                continue
+            self.report.count(f"label files, all tasks {file.split}")
+            if not content.has_header:
+                self.report.note(
+                    f"{file.path.name} has no header; its first line was read as a label"
+                )
+            names, codes = np.unique(np.array(content.videos), return_inverse=True)
+            for k, name in enumerate(names):
+                self._add_multi_task_video(file, content, str(name), np.flatnonzero(codes == k))
+        self.report.note("labels are from the multi-task files (version mtl)")
+
+    def _add_multi_task_video(
+        self, file: LabelFile, content: MultiTaskLabels, name: str, lines: NDArray[np.int64]
+    ) -> None:
+        lines = lines[np.argsort(content.frames[lines], kind="stable")]
+        twice = np.flatnonzero(np.diff(content.frames[lines]) == 0)
+        if len(twice):
+            again = int(lines[twice[0] + 1])
+            problem = f"frame {content.frames[again]} of {name} appears a second time"
+            self.broken.append(BrokenFileError(file.path, again + 1 + content.has_header, problem))
+            return
+        if name in self.videos:
+            raise ValueError(
+                f"{name} is in two splits of {file.path.parent}; a video must be in one split"
+            )
+        video = self.videos[name] = AnnotatedVideo()
+        for task in TASKS:
+            video.split[task] = file.split
+            video.frames[task] = content.frames[lines]
+            video.labels[task] = content.by_task[task].select(lines)
+
+    def _add_test_videos(self) -> None:
+        for file in self.layout.test_lists:
+            if file.task is not None:
+                for name in self._read(read_test_list, file.path) or ():
+                    video = self.videos.setdefault(name, AnnotatedVideo())
+                    video.split.setdefault(file.task, "test")
 
 
 def _check_version(
@@ -273,18 +281,3 @@ def _check_version(
     if has_eight_aus:
         missing = ", ".join(name for name in AU_NAMES if name not in ABAW1_AU_NAMES)
         report.note(f"ABAW1 annotates 8 AUs: AU20 is ignored, {missing} are masked")
-
-
-def _add_test_videos(
-    layout: Affwild2Files, videos: dict[str, AnnotatedVideo], broken: list[BrokenFileError]
-) -> None:
-    for file in layout.test_lists:
-        if file.task is None:
-            continue
-        try:
-            names = read_test_list(file.path)
-        except BrokenFileError as error:
-            broken.append(error)
-            continue
-        for name in names:
-            videos.setdefault(name, AnnotatedVideo()).split.setdefault(file.task, "test")

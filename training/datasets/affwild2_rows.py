@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -92,28 +92,20 @@ def _rows_of(
 ) -> tuple[dict[str, NDArray[Any]], pa.StringArray]:
     """Rows of one video: all frames with a label line or a crop, ordered by number."""
     crops = layout.crops.get(name)
-    numbers = list(video.frames.values()) + ([] if crops is None else [crops.numbers])
-    frame = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, np.int32)
+    listed = list(video.frames.values()) + ([] if crops is None else [crops.numbers])
+    frame = np.unique(np.concatenate(listed)) if listed else np.zeros(0, np.int32)
     columns = empty_labels(len(frame)) | {"frame": frame.astype(np.int32)}
     for task, labels in video.labels.items():
         at = np.searchsorted(frame, video.frames[task])
         if task == "AU":
             columns["au"][at], columns["au_mask"][at] = labels.values, labels.mask
         elif task == "EXPR":
-            columns["expression"][at], columns["expression_mask"][at] = (
-                labels.values[:, 0],
-                labels.mask,
-            )
+            columns["expression"][at] = labels.values[:, 0]
+            columns["expression_mask"][at] = labels.mask
         else:
             columns["va"][at], columns["va_mask"][at] = labels.values, labels.mask
-        _report_lines(
-            name,
-            task,
-            labels,
-            video.frames[task],
-            crops.numbers if crops is not None else frame[:0],
-            report,
-        )
+        numbers = frame[:0] if crops is None else crops.numbers
+        _report_lines(name, task, labels, video.frames[task], numbers, report)
     if times is not None:
         columns["audio_offset_s"] = times_at(times, frame)
     names: list[str | None] = [None] * len(frame)
@@ -134,19 +126,13 @@ def _report_lines(
     report: ScanReport,
 ) -> None:
     valid = labels.mask.any(axis=1) if task == "AU" else labels.mask
-    report.skip(f"{task} line marked as not annotated", name, int((~valid & ~labels.other).sum()))
-    report.skip(OTHER_CLASS, name, int(labels.other.sum()))
-    partly = int(labels.partly.sum())
-    report.skip(
-        "AU line with some columns absent: dropped, counted as not annotated",
-        name,
-        partly,
-    )
-    report.skip(
-        f"valid {task} label of a frame without a crop",
-        name,
-        int((valid & ~np.isin(frames, crops)).sum()),
-    )
+    for reason, lines in (
+        (f"{task} line marked as not annotated", ~valid & ~labels.other),
+        (OTHER_CLASS, labels.other),
+        ("AU line with some columns absent: dropped, counted as not annotated", labels.partly),
+        (f"valid {task} label of a frame without a crop", valid & ~np.isin(frames, crops)),
+    ):
+        report.skip(reason, name, int(lines.sum()))
     if len(frames):
         report.skip(f"crop without an {task} line", name, int((~np.isin(crops, frames)).sum()))
     else:
@@ -162,7 +148,7 @@ def _count(table: FrameTable, report: ScanReport) -> None:
         for split in ("train", "validation"):
             report.count(f"usable frames, {task} {split}", len(table.rows(task, split)))
     masks = table.masks
-    for pattern in _label_patterns():
+    for pattern in product((True, False), repeat=3):
         number = int((masks == pattern).all(axis=1).sum())
         if number:
             named = " + ".join(task for task, on in zip(TASKS, pattern, strict=True) if on)
@@ -171,8 +157,3 @@ def _count(table: FrameTable, report: ScanReport) -> None:
         report.note(
             "there are no crops (cropped_aligned/<video>/NNNNN.jpg): no row can be trained on"
         )
-
-
-def _label_patterns() -> Iterator[tuple[bool, bool, bool]]:
-    for code in range(7, -1, -1):
-        yield bool(code & 4), bool(code & 2), bool(code & 1)

@@ -64,9 +64,18 @@ def _rows(
         raise BrokenFileError(path, 1, f"the file is empty, expected columns {','.join(columns)}")
     names = [cell.strip().lower() for cell in first]
     expected = [column.lower() for column in columns]
+
+    def named(cells: list[str]) -> dict[str, str]:
+        if len(cells) < len(names):
+            raise BrokenFileError(path, line, f"expected {len(names)} fields, got {len(cells)}")
+        index = {name: k for k, name in enumerate(names)}
+        return {
+            column: cells[index[low]].strip() for column, low in zip(columns, expected, strict=True)
+        }
+
     if may_lack_header and not set(names) & set(expected):
         names = expected
-        yield line, _named(path, line, names, expected, columns, first)
+        yield line, named(first)
     elif missing := [column for column in columns if column.lower() not in names]:
         raise BrokenFileError(
             path, 1, f"expected columns {','.join(missing)}, got {','.join(first)[:200]}"
@@ -74,23 +83,7 @@ def _rows(
     for cells in reader:
         line = getattr(reader, "line_num", line + 1)
         if any(cell.strip() for cell in cells):
-            yield line, _named(path, line, names, expected, columns, cells)
-
-
-def _named(
-    path: Path,
-    line: int,
-    names: list[str],
-    expected: list[str],
-    columns: Sequence[str],
-    cells: list[str],
-) -> dict[str, str]:
-    if len(cells) < len(names):
-        raise BrokenFileError(path, line, f"expected {len(names)} fields, got {len(cells)}")
-    index = {name: k for k, name in enumerate(names)}
-    return {
-        column: cells[index[low]].strip() for column, low in zip(columns, expected, strict=True)
-    }
+            yield line, named(cells)
 
 
 def parse_float(
@@ -134,14 +127,18 @@ class FileIndex:
         return name in self._folders[folder]
 
 
-def images_by_number(folder: Path) -> dict[int, str]:
-    """Names of a folder's images by the integer that their stem ends in, without hidden files."""
+def images_by_number(folder: Path, root: Path) -> dict[int, str]:
+    """Paths, relative to `root`, of a folder's images by the integer that their stem ends in.
+
+    Hidden files are left out; a folder that does not exist has no images.
+    """
     images: dict[int, str] = {}
-    for name in sorted(os.listdir(folder)):
+    prefix = os.path.relpath(folder, root)
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
         stem, suffix = os.path.splitext(name)
         digits = stem[len(stem.rstrip("0123456789")) :]
         if suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".") and digits:
-            images.setdefault(int(digits), name)
+            images.setdefault(int(digits), f"{prefix}/{name}")
     return images
 
 

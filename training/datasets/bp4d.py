@@ -17,7 +17,6 @@ on synthetic files only, not on the real datasets.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +32,6 @@ from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import AU_ABSENT, INTENSITY_MAX, au_column
 from training.datasets.progress_bar import track_progress
-from training.datasets.scan_report import ScanReport
 from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "BP4D"
@@ -57,7 +55,7 @@ def read_bp4d(folder: Path | str, *, name: str = SOURCE, progress: bool = True) 
     root = Path(folder).resolve()
     codes = find_folder(root, ("AUCoding/AU_OCC", "AU_OCC", "AUCoding"), "the AU codes")
     images = find_folder(root, _IMAGES, "the images")
-    rows = TableBuilder(name, root, ScanReport(name, str(folder)))
+    rows = TableBuilder(name, folder)
     files = sorted(path for path in codes.glob("*.csv") if not path.name.startswith("."))
     if not files:
         raise FileNotFoundError(f"no <person>_<task>.csv in {codes}")
@@ -75,16 +73,13 @@ def _read_session(
     occurrence = _occurrence(path)
     intensity = _intensity(intensities, path.stem)
     folder = images / person / task
-    if folder.is_dir():
-        numbered = images_by_number(folder)
-    else:
+    numbered = images_by_number(folder, rows.root)
+    if not folder.is_dir():
         packed = " (unpack its .zip first)" if list(images.glob(f"{person}*.zip")) else ""
         rows.report.skip(f"session without images{packed}", f"{person}/{task}")
-        numbered = {}
     shift = -1 if 0 in numbered else 0
     if shift:
         rows.report.note("images are numbered from 0: frame f of the codes is image f - 1")
-    prefix = os.path.relpath(folder, rows.root)
     video = rows.add_video(path.stem, group=person)
     for frame, au in occurrence.items():
         image = numbered.get(frame + shift)
@@ -92,8 +87,7 @@ def _read_session(
             rows.report.skip("coded frame without an image", f"{path.stem} frame {frame}")
         if not au:
             rows.report.skip("frame without a code of the twelve AUs", f"{path.stem} frame {frame}")
-        file = None if image is None else f"{prefix}/{image}"
-        rows.add(video, Row(frame, file, au=au, intensity=intensity.get(frame)))
+        rows.add(video, Row(frame, image, au=au, intensity=intensity.get(frame)))
 
 
 def _occurrence(path: Path) -> dict[int, dict[int, float]]:

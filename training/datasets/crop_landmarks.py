@@ -16,10 +16,10 @@ from faceaffect.bundle.bundle import DEFAULT_NAME, find_bundle, open_bundle
 from faceaffect.kernels.activations import sigmoid
 from faceaffect.labels import LANDMARK_COUNT
 from training.datasets.broken_data import BrokenFileError
-from training.datasets.frame_samples import FrameSamples, SampleConfig
-from training.datasets.frame_table import FrameTable
-from training.datasets.image_store import ImageStore, absolute_paths, build_lock
+from training.datasets.frame_table import FrameTable, absolute_paths
+from training.datasets.image_store import ImageStore, build_lock
 from training.datasets.progress_bar import track_progress
+from training.datasets.read_crop import read_crop
 
 _BATCH: Final = 64
 MIN_FACE_PROBABILITY: Final = 0.5  # landmarks of crops below it are discarded
@@ -54,7 +54,6 @@ def _predict_landmarks(table: FrameTable, progress: bool) -> NDArray[np.float32]
     bundle = open_bundle(find_bundle(DEFAULT_NAME))
     crop = bundle.spec.crop
     backend = open_backend("onnx", bundle, options=BackendOptions(threads=os.cpu_count() or 1))
-    samples = FrameSamples(table, SampleConfig(size_px=crop.size_px))
     rows = np.array(
         [row for row, path in enumerate(absolute_paths(table)) if path is not None], np.int64
     )
@@ -63,7 +62,7 @@ def _predict_landmarks(table: FrameTable, progress: bool) -> NDArray[np.float32]
 
     def image(row: int) -> NDArray[np.float32]:
         try:
-            return np.asarray(samples.batch(np.array([row]))["image"][0].numpy())
+            return read_crop(table, row, crop.size_px)
         except BrokenFileError:
             return np.zeros((3, crop.size_px, crop.size_px), np.float32)
 

@@ -12,7 +12,6 @@ only, not on the real dataset.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,6 @@ from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import DFEW, NO_CLASS
 from training.datasets.progress_bar import track_progress
-from training.datasets.scan_report import ScanReport
 from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "DFEW"
@@ -52,7 +50,7 @@ def read_dfew(folder: Path | str, *, fold: int = 1, progress: bool = True) -> Fr
         raise ValueError(f"fold must be 1 to {FOLDS}, got {fold}")
     root = Path(folder).resolve()
     clips = find_folder(root, _IMAGE_FOLDERS, "the clips' frames")
-    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    rows = TableBuilder(SOURCE, folder)
     for half, split in (("train", "train"), ("test", "validation")):
         path = root / "EmoLabel_DataSplit" / f"{half}(single-labeled)" / f"set_{fold}.csv"
         if not path.is_file():
@@ -71,19 +69,13 @@ def _add_clip(
     expression = DFEW[parse_int(path, line, cells["label"], "label", 0, len(DFEW) - 1)]
     if rows.has_video(name):
         raise BrokenFileError(path, line, f"clip {name} is listed a second time")
-    folder = clips / name
-    images = images_by_number(folder) if folder.is_dir() else {}
+    images = images_by_number(clips / name, rows.root)
     if not images:
         rows.report.skip("clip without images", name)
         return
     if expression == NO_CLASS:
         rows.report.skip("clip without annotator agreement", name)
-    prefix = os.path.relpath(folder, rows.root)
     video = rows.add_video(name, group=name, split=split)
-    for number in sorted(images):
-        row = Row(
-            number,
-            f"{prefix}/{images[number]}",
-            expression=None if expression == NO_CLASS else expression,
-        )
-        rows.add(video, row)
+    known = None if expression == NO_CLASS else expression
+    for number, image in sorted(images.items()):
+        rows.add(video, Row(number, image, expression=known))

@@ -15,7 +15,6 @@ not on the real dataset.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Final, Literal
@@ -56,25 +55,22 @@ def read_disfa(
     """
     root = Path(folder).resolve()
     labels = find_folder(root, ("ActionUnit_Labels",), "the labels")
-    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    rows = TableBuilder(SOURCE, folder)
     people = sorted(
         path for path in labels.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
     for person in track_progress(people, "reading people", progress=progress):
         intensity = _intensities(person, rows.report)
-        folder = root / FRAMES_FOLDER / camera / person.name
-        images = images_by_number(folder) if folder.is_dir() else {}
+        images = images_by_number(root / FRAMES_FOLDER / camera / person.name, root)
         if not images:
             rows.report.skip("person without images", person.name)
             rows.report.note("extract the frames with: python -m training data extract FOLDER")
-        prefix = os.path.relpath(folder, root)
         video = rows.add_video(person.name, group=person.name)
         for frame, values in intensity.items():
             if images and frame not in images:
                 rows.report.skip("coded frame without an image", f"{person.name} frame {frame}")
-            path = f"{prefix}/{images[frame]}" if frame in images else None
             au = {column: float(value >= present_from) for column, value in values.items()}
-            rows.add(video, Row(frame, path, au=au, intensity=values))
+            rows.add(video, Row(frame, images.get(frame), au=au, intensity=values))
     return rows.build()
 
 

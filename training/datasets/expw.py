@@ -26,7 +26,6 @@ from training.datasets.broken_data import BrokenFileError
 from training.datasets.frame_table import FrameTable
 from training.datasets.label_maps import EXPW
 from training.datasets.progress_bar import track_progress
-from training.datasets.scan_report import ScanReport
 from training.datasets.table_builder import Row, TableBuilder
 
 SOURCE: Final = "ExpW"
@@ -36,7 +35,7 @@ _FIELDS: Final = "image face_id top left right bottom confidence expression"
 def read_expw(
     folder: Path | str, *, min_confidence: float = 0.0, progress: bool = True
 ) -> FrameTable:
-    """Scan a copy of ExpW. It has no split; `splits.with_group_split` makes one.
+    """Scan a copy of ExpW. It has no split.
 
     Args:
         folder: contains `label/label.lst` (or `label.lst`) and `image/origin` (or `origin`, or
@@ -56,7 +55,7 @@ def read_expw(
     images = find_folder(root, ("image/origin", "origin", "image"), "the images")
     files = FileIndex(images)
     prefix = os.path.relpath(images, root)
-    rows = TableBuilder(SOURCE, root, ScanReport(SOURCE, str(folder)))
+    rows = TableBuilder(SOURCE, folder)
     for line, text in track_progress(
         list(enumerate(text_lines(path), 1)), path.name, progress=progress
     ):

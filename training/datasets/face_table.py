@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+
+TARGET_SHAPES: Final[dict[str, tuple[int, ...]]] = {
+    "landmark_weight": (),
+    "pose_deg": (3,),
+    "pose_weight": (),
+    "au": (len(AU_NAMES),),
+    "au_weight": (len(AU_NAMES),),
+    "expression": (len(EXPRESSION_NAMES),),
+    "expression_weight": (),
+    "va": (2,),
+    "va_weight": (),
+    "face": (),
+}
+"""Shape of the targets of one face, without its landmarks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +45,8 @@ class FaceTable:
     face: NDArray[np.float32]  # [N] 1 face, 0 no face
 
     def __post_init__(self) -> None:
-        count = len(self.images)
-        expected = {
-            "landmarks_xy": (count, 68, 2),
-            "pose_deg": (count, 3),
-            "au": (count, len(AU_NAMES)),
-            "au_weight": (count, len(AU_NAMES)),
-            "expression": (count, len(EXPRESSION_NAMES)),
-            "va": (count, 2),
-            "face": (count,),
-        }
-        for field, shape in expected.items():
-            got = getattr(self, field).shape
+        for field, row_shape in {"landmarks_xy": (68, 2), **TARGET_SHAPES}.items():
+            got, shape = getattr(self, field).shape, (len(self), *row_shape)
             if got != shape:
                 raise ValueError(f"{self.name}: {field} must have shape {shape}, got {got}")
 
@@ -56,19 +61,7 @@ class FaceTable:
 
 def empty_targets(count: int) -> dict[str, NDArray[np.float32]]:
     """Targets of `count` faces, all missing, to be filled in by a source."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "landmark_weight": (),
-        "pose_deg": (3,),
-        "pose_weight": (),
-        "au": (len(AU_NAMES),),
-        "au_weight": (len(AU_NAMES),),
-        "expression": (len(EXPRESSION_NAMES),),
-        "expression_weight": (),
-        "va": (2,),
-        "va_weight": (),
-        "face": (),
-    }
-    targets = {name: np.zeros((count, *shape), np.float32) for name, shape in shapes.items()}
+    targets = {n: np.zeros((count, *shape), np.float32) for n, shape in TARGET_SHAPES.items()}
     targets["face"][:] = 1
     return targets
 

@@ -8,7 +8,9 @@ validation: it is a person if the dataset names people, else the source video, e
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -115,6 +117,21 @@ class FrameTable:
         name = self.media[self.video[row]]
         return self.root / name if name else None
 
+    def keep_labels(self, keep: NDArray[np.bool_]) -> FrameTable:
+        """The table with the labels of a task only where `keep` [N, 3] (or [3]) is true."""
+        au, expression, va = np.moveaxis(np.broadcast_to(keep, (len(self), len(TASKS))), 1, 0)
+        au_mask = self.au_mask & au[:, None]
+        expression_mask, va_mask = self.expression_mask & expression, self.va_mask & va
+        return replace(
+            self,
+            au=np.where(au_mask, self.au, 0).astype(np.float32),
+            au_mask=au_mask,
+            expression=np.where(expression_mask, self.expression, 0).astype(np.int8),
+            expression_mask=expression_mask,
+            va=np.where(va_mask[:, None], self.va, 0).astype(np.float32),
+            va_mask=va_mask,
+        )
+
     def select(self, rows: Rows | NDArray[np.bool_]) -> FrameTable:
         """The table of some rows; videos without rows are dropped."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, np.int64)
@@ -164,51 +181,33 @@ def empty_labels(count: int) -> dict[str, NDArray[Any]]:
 
 
 def concat_tables(tables: list[FrameTable]) -> FrameTable:
-    """Concatenate tables: paths become absolute and videos are renamed `source/video`.
+    """Concatenate tables of different videos; paths become absolute.
 
-    Columns that only some of them have (boxes, landmarks, intensities) are NaN for the others.
+    Columns that only some of them have (boxes, landmarks, intensities) are left out.
     """
-    if not tables:
-        raise ValueError("expected at least one table, got none")
-    columns: dict[str, Any] = {}
-    for name, shape in _row_shapes().items():
-        parts = [getattr(table, name) for table in tables]
-        if all(part is None for part in parts):
-            columns[name] = None
-            continue
-        filled = [
-            np.full((len(t), *shape), np.nan, np.float32) if p is None else p
-            for t, p in zip(tables, parts, strict=True)
-        ]
-        columns[name] = np.concatenate(filled)
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables])
+        for name in ("splits", *_row_shapes())
+        if all(getattr(table, name) is not None for table in tables)
+    }
     first = np.cumsum([0, *(len(table.videos) for table in tables)])
-    columns["video"] = np.concatenate(
-        [t.video + np.int32(k) for t, k in zip(tables, first, strict=False)]
-    ).astype(np.int32)
-    report = ScanReport(
-        " + ".join(t.report.source for t in tables), ", ".join(t.report.root for t in tables)
+    columns["video"] = columns["video"] + np.repeat(first[:-1], [len(t) for t in tables]).astype(
+        np.int32
     )
-    for table in tables:
-        for name, number in table.report.counts.items():
-            report.count(f"{table.report.source}: {name}", number)
+    for name in ("videos", "sources", "groups"):
+        columns[name] = tuple(chain.from_iterable(getattr(table, name) for table in tables))
     return FrameTable(
         root=Path("/"),
-        videos=tuple(f"{s}/{v}" for t in tables for s, v in zip(t.sources, t.videos, strict=True)),
-        sources=tuple(s for t in tables for s in t.sources),
-        groups=tuple(f"{s}/{g}" for t in tables for s, g in zip(t.sources, t.groups, strict=True)),
         media=tuple(str((t.root / m).resolve()) if m else "" for t in tables for m in t.media),
-        splits=np.concatenate([t.splits for t in tables]),
-        path=pa.chunked_array([_absolute(t) for t in tables]).combine_chunks().cast(pa.string()),
-        report=report,
+        path=pa.array(chain.from_iterable(map(absolute_paths, tables)), pa.string()),
         **columns,
     )
 
 
-def _absolute(table: FrameTable) -> pa.StringArray:
-    import pyarrow.compute as pc
-
-    root = str(table.root.resolve())
-    return pc.binary_join_element_wise(root, table.path, "/")
+def absolute_paths(table: FrameTable) -> list[str | None]:
+    """Absolute path of each row's image, None for none."""
+    root = table.root.resolve()
+    return [None if name is None else os.path.join(root, name) for name in table.path.to_pylist()]
 
 
 def check_classes(table: FrameTable) -> None:

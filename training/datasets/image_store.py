@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import LANDMARK_COUNT
 from training.datasets.broken_data import BrokenFileError
-from training.datasets.frame_samples import FrameSamples, SampleConfig
-from training.datasets.frame_table import FrameTable
+from training.datasets.frame_table import FrameTable, absolute_paths
 from training.datasets.progress_bar import track_progress
+from training.datasets.read_crop import read_crop
 
 _CHUNK: Final = 512  # images between two progress records of a partial file
 _MAX_CACHED_TABLES: Final = 8
@@ -116,12 +116,6 @@ def concat_stores(stores: Sequence[ImageStore]) -> ImageStore:
     )
 
 
-def absolute_paths(table: FrameTable) -> list[str | None]:
-    """Absolute path of each row's image, None for none."""
-    root = table.root.resolve()
-    return [None if name is None else os.path.join(root, name) for name in table.path.to_pylist()]
-
-
 def build_store(
     table: FrameTable, size_px: int, folder: Path, progress: bool = True
 ) -> tuple[ImageStore, list[str]]:
@@ -174,14 +168,13 @@ def _decode(
     partial = stem.with_suffix(".partial")
     state = stem.with_suffix(".done")
     array, done, broken = _open_partial(partial, state, (len(rows), size_px, size_px, 3))
-    samples = FrameSamples(table, SampleConfig(size_px=size_px))
 
     def decode(index: int) -> int | None:
         try:
-            image = samples.batch(rows[index : index + 1])["image"][0]
+            crop = read_crop(table, int(rows[index]), size_px)
         except BrokenFileError:
             return index
-        array[index] = (image * 255).round().permute(1, 2, 0).numpy().astype(np.uint8)
+        array[index] = np.rint(crop * 255).transpose(1, 2, 0).astype(np.uint8)
         return None
 
     starts = range(done, len(rows), _CHUNK)

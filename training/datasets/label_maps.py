@@ -53,7 +53,6 @@ AFEW_VA_RANGE: Final = 10.0
 """AFEW-VA's valence and arousal are integers in [-10, 10]; they are divided by this."""
 
 DISFA_AUS: Final = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
-BP4D_INTENSITY_AUS: Final = (6, 10, 12, 14, 17)
 INTENSITY_MAX: Final = 5
 """FACS intensities A to E as 1 to 5; 0 is absent."""
 DISFA_PRESENT_FROM: Final = 2

@@ -84,13 +84,8 @@ def load_renderwild_frames(
     return table, np.array(rigs, np.int64), origins
 
 
-def drop_neutral(table: FaceTable, fraction: float, seed: int = 0) -> FaceTable:
-    """Drop a random fraction of the neutral frames, since faces are neutral most of the time."""
-    return table.select(neutral_keep_mask(table, fraction, seed))
-
-
 def neutral_keep_mask(table: FaceTable, fraction: float, seed: int = 0) -> NDArray[np.bool_]:
-    """Rows [N] that `drop_neutral` keeps."""
+    """Rows [N] without a random fraction of the neutral frames, which are the most frequent."""
     random = np.random.default_rng(seed)
     return np.asarray((table.expression[:, 0] < 0.9) | (random.random(len(table)) >= fraction))
 

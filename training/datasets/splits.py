@@ -7,13 +7,11 @@ its VA labels nor with its EXPR labels.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Rows, Task
+from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task
 
 _HELD_OUT = (SPLITS.index("validation"), SPLITS.index("test"))
 _TRAIN = SPLITS.index("train")
@@ -26,8 +24,7 @@ def training_view(
 
     The view has the rows with a crop whose group (source video or person) is in the validation or
     test split of no task of `selected_on`. Labels of a task are kept only for videos in the
-    training split of that task; rows without labels stay as unlabeled images. Draw from
-    `view.rows(task)` or `labeled_rows(view)`.
+    training split of that task; rows without labels stay as unlabeled images.
 
     Args:
         table: output of a reader.
@@ -43,40 +40,5 @@ def training_view(
     excluded = {group for group, is_out in zip(table.groups, held_out, strict=True) if is_out}
     is_allowed = np.array([group not in excluded for group in table.groups], bool)
     view = table.select(np.flatnonzero(is_allowed[table.video] & table.has_crop))
-    is_labeled = {
-        task: (task in tasks) & (view.splits[:, k] == _TRAIN)[view.video]
-        for k, task in enumerate(TASKS)
-    }
-    return replace(
-        view,
-        au_mask=view.au_mask & is_labeled["AU"][:, None],
-        expression_mask=view.expression_mask & is_labeled["EXPR"],
-        va_mask=view.va_mask & is_labeled["VA"],
-        au=np.where(is_labeled["AU"][:, None], view.au, 0),
-        expression=np.where(is_labeled["EXPR"], view.expression, 0).astype(np.int8),
-        va=np.where(is_labeled["VA"][:, None], view.va, 0),
-    )
-
-
-def labeled_rows(table: FrameTable) -> Rows:
-    """Rows with a label of any task."""
-    return np.flatnonzero(table.masks.any(axis=1))
-
-
-def with_group_split(
-    table: FrameTable, validation_fraction: float = 0.1, seed: int = 0
-) -> FrameTable:
-    """Assign whole groups to training or validation, for datasets without a split.
-
-    The split is a hash of the group name, so it does not depend on the rest of the table; it is
-    the same for all tasks.
-    """
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(f"expected validation_fraction in [0, 1), got {validation_fraction}")
-    codes = np.array([_side(group, validation_fraction, seed) for group in table.groups], np.int8)
-    return replace(table, splits=np.repeat(codes[:, None], len(TASKS), axis=1))
-
-
-def _side(group: str, validation_fraction: float, seed: int) -> int:
-    position = int(hashlib.sha256(f"{seed}/{group}".encode()).hexdigest()[:12], 16) / 16**12
-    return SPLITS.index("validation") if position < validation_fraction else _TRAIN
+    is_labeled = (view.splits == _TRAIN)[view.video] & [task in tasks for task in TASKS]
+    return view.keep_labels(is_labeled)

@@ -40,9 +40,11 @@ SYNTHETIC_IMAGES: Final = "renders"
 RIGS: Final = ("facs", "arkit")  # index: value of the column `rig` of a shard
 
 
-def load_synthetic_images(
-    folder: Path,
-) -> tuple[FaceTable, NDArray[np.bool_], dict[str, NDArray[np.generic]]]:
+SyntheticFaces = tuple[FaceTable, NDArray[np.bool_], dict[str, NDArray[np.generic]]]
+"""Table of N faces, which of them are validation [N], and the columns of their shards."""
+
+
+def load_synthetic_images(folder: Path) -> SyntheticFaces:
     """Table of all shards, which faces are validation [N], and the columns of the shards.
 
     Validation faces have identities that do not occur in training.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +29,24 @@ class Row:
     landmarks_xy: NDArray[np.float32] | None = None
 
 
-@dataclass(slots=True)
 class TableBuilder:
-    """Collects videos and their rows."""
+    """Collects videos of a dataset in `folder` and their rows."""
 
-    source: str
-    root: Path
-    report: ScanReport
-    _videos: dict[str, int] = field(default_factory=dict)
-    _groups: list[str] = field(default_factory=list)
-    _media: list[str] = field(default_factory=list)
-    _splits: list[list[int]] = field(default_factory=list)
-    _video_of_row: list[int] = field(default_factory=list)
-    _rows: list[Row] = field(default_factory=list)
+    def __init__(self, source: str, folder: Path | str) -> None:
+        self.source, self.root = source, Path(folder).resolve()
+        self.report = ScanReport(source, str(folder))
+        self._videos: dict[str, int] = {}
+        self._groups: list[str] = []
+        self._splits: list[list[int]] = []
+        self._video_of_row: list[int] = []
+        self._rows: list[Row] = []
 
-    def add_video(self, name: str, group: str, split: str = "", media: str = "") -> int:
+    def add_video(self, name: str, group: str, split: str = "") -> int:
         """Add a video with one split for all tasks and return its index; names must be unique."""
         if name in self._videos:
             raise ValueError(f"{self.source}: {name} is listed twice")
         self._videos[name] = len(self._videos)
         self._groups.append(group)
-        self._media.append(media)
         self._splits.append([SPLITS.index(split)] * len(TASKS))
         return self._videos[name]
 
@@ -77,7 +74,7 @@ class TableBuilder:
             videos=tuple(self._videos),
             sources=(self.source,) * len(self._videos),
             groups=tuple(self._groups),
-            media=tuple(self._media),
+            media=("",) * len(self._videos),
             splits=np.array(self._splits, np.int8),
             video=np.array(self._video_of_row, np.int32),
             frame=np.array([row.frame for row in rows], np.int32),

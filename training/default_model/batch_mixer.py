@@ -22,7 +22,7 @@ from training.augmentation.crops import (
     points_to_crops,
     sample_crops,
 )
-from training.datasets.face_table import FaceTable
+from training.datasets.face_table import TARGET_SHAPES, FaceTable
 from training.default_model.recipe import Schedule
 from training.models.mean_shape import FLIP_ORDER
 
@@ -196,17 +196,7 @@ def _assemble(
         "landmarks": points_to_crops(crop_to_frame, landmarks),
         "pose": pose,
     }
-    names = (
-        "landmark_weight",
-        "pose_weight",
-        "au",
-        "au_weight",
-        "expression",
-        "expression_weight",
-        "va",
-        "va_weight",
-        "face",
-    )
+    names = TARGET_SHAPES.keys() - {"pose_deg"}
     return part | {name: torch.from_numpy(getattr(table, name)[rows]) for name in names}
 
 

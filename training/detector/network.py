@@ -15,7 +15,6 @@ from training.models.trunk import conv
 
 STRIDE: Final = 8
 CHANNELS: Final = 15  # score, center x and y, log width and height, five points x and y
-MULTIPLE_PX: Final = 32  # sides of an image are multiples of this: the coarsest map is 1 / 32
 
 
 @dataclass(frozen=True, slots=True)

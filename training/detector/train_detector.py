@@ -21,16 +21,12 @@ from training.detector.yunet_teacher import (
     save_teacher_images,
 )
 from training.engine.ema import EmaModel
-from training.engine.optimizer import OptimizerConfig
+from training.engine.optimizer import SHORT_COSINE, OptimizerConfig
 from training.engine.recipe import Recipe
 from training.engine.trainer import Trainer, TrainerConfig
 
 TEACHER_IMAGES_FILE: Final = "teacher_images.npz"
 _STEPS_PER_EPOCH: Final = 100
-
-
-def _optimizer() -> OptimizerConfig:
-    return OptimizerConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class DetectorRecipe(Recipe):
 
     name: str = "detector"
     net: DetectorConfig = field(default_factory=DetectorConfig)
-    optimizer: OptimizerConfig = field(default_factory=_optimizer)
+    optimizer: OptimizerConfig = SHORT_COSINE
     epochs: int = 40
     batch: int = 16
     ema_decay: float = 0.998

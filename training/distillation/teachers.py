@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -80,6 +79,13 @@ class TeacherOutputs:
         return cls(*(np.full((count, width), np.nan, np.float32) for width in (12, 7, 2)))
 
 
+def _batches(table: FaceTable, model: str) -> Iterator[tuple[NDArray[np.int64], FaceTable]]:
+    """Row numbers and rows of each batch, with a progress bar that names the model."""
+    for start in track_progress(range(0, len(table), _BATCH), f"{model} predicts {table.name}"):
+        rows = np.arange(start, min(start + _BATCH, len(table)))
+        yield rows, table.select(rows)
+
+
 class Teacher(Protocol):
     """A trained model; `sha256` is of its weights, `description` goes into the record."""
 
@@ -134,10 +140,8 @@ class BundleTeacher:
     def predict_images(self, table: FaceTable) -> TeacherOutputs:
         outputs = TeacherOutputs.empty(len(table))
         names = ["au_nodes", "expression_logit", "va_raw"]
-        title = f"{self.description['bundle']} predicts {table.name}"
-        for start in track_progress(range(0, len(table), _BATCH), title):
-            rows = np.arange(start, min(start + _BATCH, len(table)))
-            crops = table_crops(table.select(rows), self._size_px)
+        for rows, batch in _batches(table, self.description["bundle"]):
+            crops = table_crops(batch, self._size_px)
             both = torch.cat([crops, crops.flip(3)]).contiguous().numpy()
             nodes, expression, va = self._session.run(names, {"crops": both})
             predictions = (sigmoid(au_gcn(nodes, self._graph)), softmax(expression), np.tanh(va))
@@ -197,24 +201,24 @@ class TeacherEnsemble:
         """The table with the teachers' targets."""
         if table.name == SYNTHETIC_IMAGES and not self._config.synthetic:
             return table
-        outputs = [
-            self._cached(teacher, table, partial(teacher.predict_images, table))
-            for teacher in self._teachers
-        ]
-        return with_teacher_targets(table, mean_outputs(outputs), self._config)
+        return self._with_targets(table, lambda teacher: teacher.predict_images(table))
 
     def frames(self, table: FaceTable, folder: Path, origins: list[Origin]) -> FaceTable:
         """The table of frames of the RenderWild videos in `folder` with the teachers' targets."""
         if not self._config.synthetic:
             return table
-        outputs = [
-            self._cached(teacher, table, partial(teacher.predict_frames, table, folder, origins))
-            for teacher in self._teachers
-        ]
+        return self._with_targets(
+            table, lambda teacher: teacher.predict_frames(table, folder, origins)
+        )
+
+    def _with_targets(
+        self, table: FaceTable, predict: Callable[[Teacher], TeacherOutputs]
+    ) -> FaceTable:
+        outputs = [self._cached(teacher, table, predict) for teacher in self._teachers]
         return with_teacher_targets(table, mean_outputs(outputs), self._config)
 
     def _cached(
-        self, teacher: Teacher, table: FaceTable, predict: Callable[[], TeacherOutputs]
+        self, teacher: Teacher, table: FaceTable, predict: Callable[[Teacher], TeacherOutputs]
     ) -> TeacherOutputs:
         """Predictions from the folder, computed and written if they are missing."""
         content = hashlib.sha256(
@@ -223,7 +227,7 @@ class TeacherEnsemble:
         name = f"{table.name.replace(' ', '_')}-{content.hexdigest()[:16]}.npz"
         path = self._folder / "teachers" / name
         if not path.is_file():
-            outputs = predict()
+            outputs = predict(teacher)
             write_arrays(path, {task: getattr(outputs, task) for task in _TASKS})
         with np.load(path, allow_pickle=False) as file:
             return TeacherOutputs(*(file[task] for task in _TASKS))
@@ -232,11 +236,8 @@ class TeacherEnsemble:
 def predict_images(recipe: MethodRecipe, net: MethodNet, table: FaceTable) -> TeacherOutputs:
     """A method's predictions for aligned still faces."""
     predictions = TeacherOutputs.empty(len(table))
-    for start in track_progress(
-        range(0, len(table), _BATCH), f"{recipe.paper} predicts {table.name}"
-    ):
-        rows = np.arange(start, min(start + _BATCH, len(table)))
-        outputs = predict_stills(recipe, net, table.select(rows))
+    for rows, batch in _batches(table, recipe.paper):
+        outputs = predict_stills(recipe, net, batch)
         if "au_logit" in outputs:
             predictions.au[rows] = torch.sigmoid(outputs["au_logit"]).numpy()
         if "expression_logit" in outputs:
@@ -262,11 +263,8 @@ def predict_videos(
     table = table.select(np.isin(table.video, videos))
     predictions = method_predictions(net, recipe, table, data)
     row_of = {
-        (table.videos[video], int(frame)): row
-        for row, (video, frame) in enumerate(
-            zip(table.video.tolist(), table.frame.tolist(), strict=True)
-        )
-        if predictions.known[row]
+        (table.videos[table.video[row]], int(table.frame[row])): row
+        for row in np.flatnonzero(predictions.known)
     }
     outputs = TeacherOutputs.empty(len(origins))
     pairs = [(k, row_of[origin]) for k, origin in enumerate(origins) if origin in row_of]

@@ -91,8 +91,6 @@ class ProcessGroup:
 
 
 def _unflatten(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
-    tensors, offset = [], 0
-    for each in like:
-        tensors.append(flat[offset : offset + each.numel()].reshape(each.shape))
-        offset += each.numel()
-    return tensors
+    sizes = [each.numel() for each in like]
+    parts = torch.split(flat[: sum(sizes)], sizes)
+    return [part.reshape(each.shape) for part, each in zip(parts, like, strict=True)]

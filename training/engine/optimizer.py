@@ -59,6 +59,10 @@ class OptimizerConfig:
             raise ValueError(f"optimizer.warmup_steps must be at least 0, got {self.warmup_steps}")
 
 
+SHORT_COSINE: Final = OptimizerConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
+"""For small networks that are trained for minutes."""
+
+
 def build_optimizer(net: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Optimizer over the trainable parameters; only weights of two or more axes decay (not biases
     and normalizations).

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from training.engine.optimizer import OptimizerConfig
-
-Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +26,3 @@ class Recipe:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
-
-
-def select_preset(preset: str, choices: Mapping[str, Choice]) -> Choice:
-    """The preset's value; ValueError lists the presets for an unknown one."""
-    if preset not in choices:
-        raise ValueError(f"preset must be one of {sorted(choices)}, got {preset!r}")
-    return choices[preset]

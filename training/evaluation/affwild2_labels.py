@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.labels import AU_NAMES
-from faceaffect.sources.import_opencv import import_opencv
+from faceaffect.system.import_opencv import import_opencv
 from training.datasets.affwild2 import read_affwild2
 from training.datasets.affwild2_layout import MAX_FRAMES, NO_FRAME_NUMBER
 from training.datasets.affwild2_rows import OTHER_CLASS

@@ -56,6 +56,12 @@ class BundleRunner:
         heads["au_logit"] = kernels.au_gcn(heads["au_nodes"], self.bundle.graph)
         return heads
 
+    def predict(
+        self, images: Iterable[NDArray[np.uint8]], transforms: Iterable[FloatArray]
+    ) -> dict[str, FloatArray]:
+        """Returns all heads of images that are cropped with transforms [2, 3]."""
+        return self.heads(map(self.crop, images, transforms))
+
     def affect(self, heads: dict[str, FloatArray]) -> Affect:
         """Decodes heads as the SDK does, without smoothing."""
         return decode_affect(

@@ -2,7 +2,7 @@
 
 All three are fitted on validation data and have no run-time cost. Fit on the raw logits, fold the
 result into the network with `fold_into_head`, then choose thresholds on the calibrated
-probabilities (or convert existing ones with `fold_thresholds`) for the spec of the bundle.
+probabilities for the spec of the bundle.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from training.models.affect_net import AffectNet
 
 DEFAULT_THRESHOLD: Final = 0.5
+LEAST_POSITIVES: Final = 12
 MIN_SCALE: Final = 0.05
 TEMPERATURE_BOUNDS: Final = (0.05, 20.0)
 _GRID_STEP: Final = 0.005
@@ -34,32 +35,25 @@ def choose_thresholds(
     probability: NDArray[np.floating],
     truth: Flags,
     known: Flags | None = None,
-    *,
-    least: float = 0.05,
-    most: float = 0.95,
-    least_positives: int = 12,
-    slack: float = 0.0,
 ) -> tuple[float, ...]:
-    """Returns the threshold of each AU with the best F1.
+    """Returns the threshold of each AU with the best F1, from 0.05 to 0.95.
+
+    An AU with fewer than 12 positives or negatives keeps 0.5: too few to choose.
 
     Args:
         probability: Probabilities [N, 12].
         truth: Labels [N, 12].
         known: Labeled cells [N, 12]; all if None.
-        least: Lower bound of the thresholds.
-        most: Upper bound of the thresholds.
-        least_positives: An AU with fewer positives or negatives keeps 0.5: too few to choose.
-        slack: Choose the lowest threshold whose F1 is at most this much below the best.
     """
     _check(probability, truth, known, len(AU_NAMES))
     thresholds = []
     for k in range(len(AU_NAMES)):
         rows = slice(None) if known is None else known[:, k]
         on = truth[rows, k]
-        if min(on.sum(), (~on).sum()) < least_positives:
+        if min(on.sum(), (~on).sum()) < LEAST_POSITIVES:
             thresholds.append(DEFAULT_THRESHOLD)
         else:
-            thresholds.append(best_threshold(probability[rows, k], on, least, most, slack))
+            thresholds.append(best_threshold(probability[rows, k], on, 0.05, 0.95))
     return tuple(thresholds)
 
 
@@ -72,7 +66,6 @@ def choose_low_false_alarm_thresholds(
     alarms: float,
     least: float = 0.05,
     most: float = 0.95,
-    least_positives: int = 12,
     slack: float = 0.0,
 ) -> tuple[float, ...]:
     """Returns thresholds [12] of the best mean F1 with limited false alarms on neutral faces.
@@ -90,7 +83,6 @@ def choose_low_false_alarm_thresholds(
         alarms: Largest mean number of active AUs per neutral face.
         least: Lower bound of the thresholds.
         most: Upper bound of the thresholds.
-        least_positives: See `choose_thresholds`.
         slack: Choose the lowest threshold whose penalized F1 is at most this much below the best.
     """
     _check(probability, truth, known, len(AU_NAMES))
@@ -101,7 +93,7 @@ def choose_low_false_alarm_thresholds(
         rows = slice(None) if known is None else known[:, k]
         on = truth[rows, k]
         alarm_rate[k] = _fraction_from(neutral[:, k], grid)
-        if min(on.sum(), (~on).sum()) < least_positives:
+        if min(on.sum(), (~on).sum()) < LEAST_POSITIVES:
             alarm_rate[k] = _fraction_from(neutral[:, k], np.array([DEFAULT_THRESHOLD]))
             score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
             continue
@@ -146,9 +138,7 @@ class PlattScaling:
         return np.asarray(logit * self.scale + self.offset, logit.dtype)
 
 
-def fit_platt(
-    logit: Logits, truth: Flags, known: Flags | None = None, *, with_offset: bool = True
-) -> PlattScaling:
+def fit_platt(logit: Logits, truth: Flags, known: Flags | None = None) -> PlattScaling:
     """Fits scale and offset of each AU by maximum likelihood (Platt 1999).
 
     Platt's softened targets, (n+ + 1) / (n+ + 2) and 1 / (n- + 2), keep the fit finite if an AU is
@@ -159,7 +149,6 @@ def fit_platt(
         logit: Logits [N, 12].
         truth: Labels [N, 12].
         known: Labeled cells [N, 12]; all if None.
-        with_offset: False fits a temperature per AU (offset 0).
     """
     _check(logit, truth, known, len(AU_NAMES))
     scale = np.ones(len(AU_NAMES))
@@ -176,17 +165,14 @@ def fit_platt(
             continue
         target = np.where(on, (on.sum() + 1) / (on.sum() + 2), 1 / ((~on).sum() + 2))
         columns = np.stack([z, np.ones_like(z)], axis=1)
-        if with_offset:
-            scale[k], offset[k] = _logistic(columns, target)
-        else:
-            scale[k] = _logistic(columns[:, :1], target)[0]
+        scale[k], offset[k] = _logistic(columns, target)
         if scale[k] < MIN_SCALE:
             notes.append(
                 f"{name}: its logits do not increase with the truth (scale {scale[k]:.3g}), "
                 "only the offset is fitted"
             )
             scale[k] = 1.0
-            offset[k] = _logistic(columns[:, 1:], target, base=z)[0] if with_offset else 0.0
+            offset[k] = _logistic(columns[:, 1:], target, base=z)[0]
     return PlattScaling(scale, offset, tuple(notes))
 
 
@@ -223,13 +209,6 @@ def fit_temperature(logit: Logits, truth: NDArray[np.integer]) -> float:
     return float(1 / (low * high) ** 0.5)
 
 
-def fold_thresholds(thresholds: tuple[float, ...], platt: PlattScaling) -> tuple[float, ...]:
-    """Converts thresholds [12] on raw probabilities to ones on calibrated probabilities."""
-    t = np.asarray(thresholds, np.float64)
-    logit = platt.scale * np.log(t / (1 - t)) + platt.offset
-    return tuple(float(v) for v in 1 / (1 + np.exp(-logit)))
-
-
 def fold_into_head(
     net: AffectNet, platt: PlattScaling | None = None, temperature: float = 1.0
 ) -> AffectNet:
@@ -241,7 +220,7 @@ def fold_into_head(
     - Valence and arousal take the expression logits as input, so these columns are multiplied by
       the temperature: their outputs do not change.
 
-    The top expression does not change; AU decisions do not either with `fold_thresholds`.
+    The top expression does not change.
     """
     import torch
 

@@ -15,6 +15,7 @@ from faceaffect.kernels.activations import softmax
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import FloatArray
 from training.evaluation.bundle_runner import BundleRunner, face_probability
+from training.labeling.label_faces import open_yunet
 
 SMILE_CLIP: Final = "pyfeat_single_face_smile.mp4"
 SAD_CLIP: Final = "pexels_wolfganglanger_sad_woman.mp4"
@@ -23,9 +24,7 @@ SAD_UNTIL_S: Final = 9.0
 
 def clip_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
     """Measures both clips; YuNet detects the face, the landmarks of the network track it."""
-    detector = cv2.FaceDetectorYN.create(
-        str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
-    )
+    detector = open_yunet(shared)
     smile = track_face(runner, detector, shared / "data" / "videos" / SMILE_CLIP)
     sad = track_face(runner, detector, shared / "data" / "videos" / SAD_CLIP)
     crying = sad["time_s"] < SAD_UNTIL_S
@@ -59,7 +58,7 @@ def track_face(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDA
             keypoints = _detect(detector, bgr)
             heads = None if keypoints is None else _predict(runner, rgb, keypoints)
         if heads is None:
-            rows.append(np.full(2 + len(EXPRESSION_NAMES) + len(AU_NAMES) + 2, np.nan))
+            rows.append(np.full(2 + len(EXPRESSION_NAMES) + len(AU_NAMES) + 3, np.nan))
             rows[-1][0] = time_s
             continue
         keypoints = keypoints_from_landmarks(heads["landmarks_xy"])[0]
@@ -71,11 +70,25 @@ def track_face(runner: BundleRunner, detector: Any, clip: Path) -> dict[str, NDA
             affect.au_probability[0],
         ]
         rows.append(
-            np.concatenate([[time_s], *[np.ravel(v) for v in values], face_probability(heads)])
+            np.concatenate(
+                [
+                    [time_s],
+                    *[np.ravel(v) for v in values],
+                    face_probability(heads),
+                    [lip_gap(heads["landmarks_xy"][0])],
+                ]
+            )
         )
     table = np.array(rows)
-    names = ["time_s", "valence", "arousal", *EXPRESSION_NAMES, *AU_NAMES, "face"]
+    names = ["time_s", "valence", "arousal", *EXPRESSION_NAMES, *AU_NAMES, "face", "lip_gap"]
     return dict(zip(names, table.T, strict=True))
+
+
+def lip_gap(landmarks_xy: FloatArray) -> float:
+    """Returns the mean distance of the inner lips of landmarks [68, 2] in interocular distances."""
+    eyes = landmarks_xy[36:42].mean(axis=0) - landmarks_xy[42:48].mean(axis=0)
+    gap = np.linalg.norm(landmarks_xy[61:64] - landmarks_xy[[67, 66, 65]], axis=1).mean()
+    return float(gap / max(float(np.linalg.norm(eyes)), 1e-6))
 
 
 def _predict(

@@ -20,17 +20,21 @@ def cost_metrics(runner: BundleRunner, runs: int = 400) -> dict[str, Any]:
         start_s = time.perf_counter()
         runner.session.run(None, {"crops": crops})
         times.append(time.perf_counter() - start_s)
-    model = onnx.load_from_string(runner.bundle.onnx)
-    graph = runner.bundle.graph
-    arrays = [graph.readout_weight, graph.readout_bias, *graph.layer_weights, *graph.layer_biases]
-    parameters = sum(int(np.prod(w.dims)) for w in model.graph.initializer) + sum(
-        a.size for a in arrays
-    )
     return {
-        "parameters": parameters,
-        "mmacs": multiply_accumulates(model, size) / 1e6,
+        **network_size(runner),
         "onnx_bytes": len(runner.bundle.onnx),
         "network_ms": {"min": 1e3 * min(times), "median": 1e3 * float(np.median(times))},
+    }
+
+
+def network_size(runner: BundleRunner) -> dict[str, Any]:
+    """Returns the number of parameters, and millions of multiply-accumulates for one crop."""
+    model, graph = onnx.load_from_string(runner.bundle.onnx), runner.bundle.graph
+    arrays = [graph.readout_weight, graph.readout_bias, *graph.layer_weights, *graph.layer_biases]
+    parameters = sum(int(np.prod(each.dims)) for each in model.graph.initializer)
+    return {
+        "parameters": parameters + sum(array.size for array in arrays),
+        "mmacs": multiply_accumulates(model, runner.spec.crop.size_px) / 1e6,
     }
 
 

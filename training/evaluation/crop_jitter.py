@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.geometry import TEMPLATE_SIZE_PX
+from faceaffect.geometry import TEMPLATE_SIZE_PX, estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.types import FloatArray
+from training.datasets.face_table import FaceTable
+
+
+def aligned_transforms(table: FaceTable) -> FloatArray:
+    """Returns the crop-to-image transforms [N, 2, 3] of a table's landmarks."""
+    return estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
 
 
 def moved_transforms(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,14 +45,12 @@ def dataset_metrics(
 ) -> Metrics:
     """Computes all metrics; a task without labeled frames is None."""
     evaluated = hold_last(predictions, labels) if options.missing == HOLD else predictions
-    tasks = {
-        "action_units": _action_units,
-        "expression": _expression,
-        "valence_arousal": _valence_arousal,
-    }
+    compared = _Compared(labels, predictions, evaluated, options)
     results: Metrics = {
         "frames": _frames(labels, predictions, options),
-        **{name: task(labels, predictions, evaluated, options) for name, task in tasks.items()},
+        "action_units": _action_units(compared),
+        "expression": _expression(compared),
+        "valence_arousal": _valence_arousal(compared),
         "videos": _videos(labels, predictions, evaluated),
     }
     return results | {"notes": _notes(results, len(labels.videos))}
@@ -99,27 +98,42 @@ def _frames(labels: LabelTable, predictions: PredictionTable, options: MetricOpt
     }
 
 
-def _with_intervals(
-    sums_of: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
-    metrics_of: Callable[[NDArray[np.float64]], metrics.Metrics],
-    counted: NDArray[np.bool_],
-    predicted: NDArray[np.bool_],
-    options: MetricOptions,
-) -> Metrics:
-    """Returns each metric with its interval on labeled frames, and its value on predicted ones."""
-    sums = sums_of(counted)
-    bounds = metrics.bootstrap(sums, metrics_of, options.resamples, options.seed)
-    values = metrics_of(sums.sum(axis=0))
-    there = metrics_of(sums_of(counted & predicted).sum(axis=0))
-    return {
-        "frames": int(counted.sum()),
-        "videos": int(sums.any(axis=1).sum()),
-        **{
-            name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
-            for name in values
-        },
-        "predicted_only": {name: value for name, value in there.items() if np.ndim(value) == 0},
-    }
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Labels and predictions of the same rows; `evaluated` has values for missing predictions."""
+
+    labels: LabelTable
+    predictions: PredictionTable
+    evaluated: PredictionTable
+    options: MetricOptions
+
+    def with_intervals(
+        self,
+        sums_of: Callable[..., NDArray[np.float64]],
+        metrics_of: Callable[[NDArray[np.float64]], metrics.Metrics],
+        counted: NDArray[np.bool_],
+        predicted: NDArray[Any],
+        truth: NDArray[Any],
+    ) -> Metrics:
+        """Each metric with its interval on labeled frames, and its value on predicted ones."""
+
+        def sums_over(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+            video = self.labels.video[rows]
+            return sums_of(predicted[rows], truth[rows], video, len(self.labels.videos))
+
+        sums = sums_over(counted)
+        bounds = metrics.bootstrap(sums, metrics_of, self.options.resamples, self.options.seed)
+        values = metrics_of(sums.sum(axis=0))
+        there = metrics_of(sums_over(counted & self.predictions.known).sum(axis=0))
+        return {
+            "frames": int(counted.sum()),
+            "videos": int(sums.any(axis=1).sum()),
+            **{
+                name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
+                for name in values
+            },
+            "predicted_only": {name: value for name, value in there.items() if np.ndim(value) == 0},
+        }
 
 
 def _by_name(metric: Metrics, names: tuple[str, ...]) -> Metrics:
@@ -129,27 +143,15 @@ def _by_name(metric: Metrics, names: tuple[str, ...]) -> Metrics:
     }
 
 
-def _action_units(
-    labels: LabelTable,
-    predictions: PredictionTable,
-    evaluated: PredictionTable,
-    options: MetricOptions,
-) -> Metrics | None:
-    counted = _labeled(labels, options)[TASKS[0]] & evaluated.known
+def _action_units(compared: _Compared) -> Metrics | None:
+    labels, predictions, evaluated = compared.labels, compared.predictions, compared.evaluated
+    counted = _labeled(labels, compared.options)[TASKS[0]] & evaluated.known
     if not counted.any():
         return None
-
-    def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        video = labels.video[rows]
-        return metrics.au_sums(
-            evaluated.au_active[rows],
-            labels.au[rows],
-            video,
-            len(labels.videos),
-            by_column=options.by_column,
-        )
-
-    results = _with_intervals(sums, metrics.au_metrics, counted, predictions.known, options)
+    sums = partial(metrics.au_sums, by_column=compared.options.by_column)
+    results = compared.with_intervals(
+        sums, metrics.au_metrics, counted, evaluated.au_active, labels.au
+    )
     f1 = _by_name(results.pop("f1"), AU_NAMES)
     there = counted & predictions.known
     curves = metrics.au_reliability(predictions.au_probability[there], labels.au[there])
@@ -188,23 +190,15 @@ def _curve(curve: metrics.Reliability) -> Metrics:
     return {"probability": curve.probability, "frequency": curve.frequency, "count": curve.count}
 
 
-def _expression(
-    labels: LabelTable,
-    predictions: PredictionTable,
-    evaluated: PredictionTable,
-    options: MetricOptions,
-) -> Metrics | None:
+def _expression(compared: _Compared) -> Metrics | None:
+    labels, predictions, evaluated = compared.labels, compared.predictions, compared.evaluated
     counted = metrics.labeled_expression(labels.expression) & evaluated.known
     if not counted.any():
         return None
     predicted = evaluated.expression
-
-    def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return metrics.expression_sums(
-            predicted[rows], labels.expression[rows], labels.video[rows], len(labels.videos)
-        )
-
-    results = _with_intervals(sums, metrics.expression_metrics, counted, predictions.known, options)
+    results = compared.with_intervals(
+        metrics.expression_sums, metrics.expression_metrics, counted, predicted, labels.expression
+    )
     results["by_class"] = {
         name: {
             "frames": int((labels.expression[counted] == k).sum()),
@@ -225,22 +219,14 @@ def _expression(
     }
 
 
-def _valence_arousal(
-    labels: LabelTable,
-    predictions: PredictionTable,
-    evaluated: PredictionTable,
-    options: MetricOptions,
-) -> Metrics | None:
+def _valence_arousal(compared: _Compared) -> Metrics | None:
+    labels, evaluated = compared.labels, compared.evaluated
     counted = metrics.labeled_va(labels.va) & evaluated.known
     if not counted.any():
         return None
-
-    def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return metrics.va_sums(
-            evaluated.va[rows], labels.va[rows], labels.video[rows], len(labels.videos)
-        )
-
-    results = _with_intervals(sums, metrics.va_metrics, counted, predictions.known, options)
+    results = compared.with_intervals(
+        metrics.va_sums, metrics.va_metrics, counted, evaluated.va, labels.va
+    )
     measures = {
         name: _by_name(results.pop(name), VA_NAMES)
         for name in ("ccc", "pearson", "rmse", "sign_agreement")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks, transform_scale
+from faceaffect.geometry import transform_scale
 from faceaffect.types import FloatArray
 from training.datasets.face_table import FaceTable
 from training.evaluation.bundle_runner import BundleRunner, face_probability
 from training.evaluation.crop_jitter import (
+    aligned_transforms,
     background_transforms,
     moved_transforms,
     tracking_transforms,
@@ -24,22 +25,13 @@ Image = NDArray[np.uint8]
 
 def hard_face_recall(runner: BundleRunner, table: FaceTable, seed: int = 8) -> dict[str, float]:
     """Returns the fraction of faces with a score above 0.5, by kind of corruption."""
-    aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
+    aligned = aligned_transforms(table)
     tracked = tracking_transforms(aligned, seed)
+    scales = [float(transform_scale(each[None])[0]) for each in tracked]
     fractions = {}
     for name, corrupt in _CORRUPTIONS.items():
-        crops = [
-            runner.crop(
-                corrupt(
-                    table.images[i],
-                    table.landmarks_xy[i],
-                    float(transform_scale(tracked[i : i + 1])[0]),
-                ),
-                tracked[i],
-            )
-            for i in range(len(table))
-        ]
-        fractions[name] = float((face_probability(runner.heads(crops)) > 0.5).mean())
+        images = map(corrupt, table.images, table.landmarks_xy, scales)
+        fractions[name] = _recall(runner, images, tracked)
     random = np.random.default_rng(seed)
     angle = random.uniform(0, 2 * np.pi, len(table))
     shift = 0.2 * 112 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -49,24 +41,18 @@ def hard_face_recall(runner: BundleRunner, table: FaceTable, seed: int = 8) -> d
         np.exp(random.uniform(-0.25, 0.25, len(table))),
         shift,
     )
-    crops = [
-        runner.crop(image, crop_to_frame)
-        for image, crop_to_frame in zip(table.images, loose, strict=True)
-    ]
-    fractions["placed as by a coarse detector"] = float(
-        (face_probability(runner.heads(crops)) > 0.5).mean()
-    )
+    fractions["placed as by a coarse detector"] = _recall(runner, table.images, loose)
     return fractions
+
+
+def _recall(runner: BundleRunner, images: Iterable[Image], transforms: FloatArray) -> float:
+    return float((face_probability(runner.predict(images, transforms)) > 0.5).mean())
 
 
 def off_face_scores(runner: BundleRunner, table: FaceTable, seed: int = 6) -> FloatArray:
     """Returns face scores [N] of crops that miss the face."""
-    transforms = background_transforms(
-        estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy)), seed
-    )
-    return face_probability(
-        runner.heads(runner.crop(p, m) for p, m in zip(table.images, transforms, strict=True))
-    )
+    transforms = background_transforms(aligned_transforms(table), seed)
+    return face_probability(runner.predict(table.images, transforms))
 
 
 def _motion_blur(image: Image, landmarks_xy: FloatArray, frame_px_per_crop_px: float) -> Image:

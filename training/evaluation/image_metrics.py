@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.geometry import (
-    estimate_crop_to_frame,
-    keypoints_from_landmarks,
-    transform_points,
-    transform_roll_deg,
-)
+from faceaffect.geometry import keypoints_from_landmarks, transform_points, transform_roll_deg
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import FloatArray
 from training import metrics
@@ -23,26 +18,11 @@ from training.datasets.face_table import FaceTable
 from training.datasets.ferplus import clear_majority
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.evaluation.bundle_runner import BundleRunner, face_probability
-from training.evaluation.crop_jitter import tracking_transforms
+from training.evaluation.crop_jitter import aligned_transforms, tracking_transforms
 from training.evaluation.face_metrics import hard_face_recall, off_face_scores
 from training.evaluation.synthetic_images import evaluation_faces, tracked_transforms
 
 Metrics = dict[str, Any]
-
-
-def predict_table(
-    runner: BundleRunner, table: FaceTable, transforms: FloatArray | None = None
-) -> dict[str, FloatArray]:
-    """Returns the heads of all faces of a table, cropped with `transforms`, or aligned if None."""
-    transforms = (
-        estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
-        if transforms is None
-        else transforms
-    )
-    return runner.heads(
-        runner.crop(image, crop_to_frame)
-        for image, crop_to_frame in zip(table.images, transforms, strict=True)
-    )
 
 
 def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metrics:
@@ -51,7 +31,7 @@ def expression_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metr
     truth = clear_majority(votes)
     rows = (usage == "PublicTest") & (truth >= 0)
     table, truth = table.select(rows), truth[rows]
-    heads = predict_table(runner, table)
+    heads = runner.predict(table.images, aligned_transforms(table))
     affect = runner.affect(heads)
     predicted = heads["expression_logit"].argmax(axis=1)
     matrix = metrics.confusion(predicted, truth)
@@ -95,10 +75,10 @@ def web_face_metrics(runner: BundleRunner, shared: Path, labels: Path) -> Metric
     """Evaluates landmarks, pose, AUs (against the teacher) and face scores on web faces."""
     table, held_out = load_webfaces(shared, labels)
     table = table.select(held_out)
-    aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
+    aligned = aligned_transforms(table)
     tracked = tracking_transforms(aligned, seed=5)
-    static = predict_table(runner, table, aligned)
-    moving = predict_table(runner, table, tracked)
+    static = runner.predict(table.images, aligned)
+    moving = runner.predict(table.images, tracked)
     missed = off_face_scores(runner, table)
     error = landmark_error(static, aligned, table)
     moving_error = landmark_error(moving, tracked, table)
@@ -133,7 +113,7 @@ def synthetic_image_metrics(runner: BundleRunner, folder: Path) -> Metrics:
     """
     table, _ = evaluation_faces(folder)
     transforms = tracked_transforms(table)
-    heads = predict_table(runner, table, transforms)
+    heads = runner.predict(table.images, transforms)
     affect = runner.affect(heads)
     on = affect.au_active
     known = table.au_weight > 0

@@ -9,21 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.sources.read_image import read_image
 from faceaffect.sources.source import SourceError
 from faceaffect.system.cpu_count import cpu_count
 from faceaffect.types import Frame
+from training.datasets.progress_bar import count_progress
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, empty_predictions
 
@@ -69,7 +60,7 @@ def predict_crops(
 
     open_pipeline(bundle, aligned_crops=True).close()  # fails early for an unusable bundle
     with ExitStack() as stack:
-        progress = stack.enter_context(_progress())
+        progress = stack.enter_context(count_progress(to_stderr=True))
         bar = progress.add_task("crops", total=sum(crop is not None for crop in labels.crop))
         pool = stack.enter_context(ThreadPoolExecutor(workers, initializer=open_local_pipeline))
         try:
@@ -104,14 +95,3 @@ def _predict_row(
     predictions.expression_probability[row] = affect.expression_probability[0]
     predictions.va[row] = affect.valence[0], affect.arousal[0]
     predictions.known[row] = True
-
-
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True))

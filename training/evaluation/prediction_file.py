@@ -1,8 +1,8 @@
 """Reads and writes prediction tables: those of an evaluation, and those of `faceaffect analyze`.
 
 Both have one row per face with the columns `AU1` .. `AU26` and `neutral` .. `surprise`
-(probabilities), `valence`, `arousal` and, if decisions were made, `active_aus` (`AU6+AU12`). A row
-is identified in one of two ways:
+(probabilities), `valence`, `arousal` and, if decisions were made, `AU1_on` .. `AU26_on` (1 or 0). A
+row is identified in one of two ways:
 
     video, frame          a name in the label folder, and the frame number from 1 as in the names
                           of the crops
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.sinks.columns import AU_ON_NAMES
 from faceaffect.sources.image_files import is_image
 from training.evaluation.face_choice import choose_faces
 from training.evaluation.label_table import LabelTable
@@ -47,8 +48,8 @@ def write_predictions(path: Path, labels: LabelTable, predictions: PredictionTab
         [predictions.au_probability, predictions.expression_probability, predictions.va], axis=1
     )[rows]
     columns |= dict(zip(_SCORES, np.round(scores.astype(np.float64), 6).T, strict=True))
-    names = np.array(AU_NAMES)
-    columns["active_aus"] = ["+".join(names[on]) for on in predictions.au_active[rows]]
+    active = predictions.au_active[rows].astype(np.int64)
+    columns |= dict(zip(AU_ON_NAMES, active.T, strict=True))
     columns["expression"] = np.array(EXPRESSION_NAMES)[predictions.expression[rows]]
     with path.open("wb") as stream:  # written here because pyarrow quotes the header
         stream.write((",".join(columns) + "\n").encode())
@@ -64,7 +65,7 @@ def read_predictions(
 ) -> tuple[PredictionTable, list[str]]:
     """Reads the predictions for the frames of `labels`, and notes on unmatched rows.
 
-    AU decisions are those of the column `active_aus`, or made with `thresholds` [12] without it.
+    AU decisions are those of the columns `AU1_on` .., or made with `thresholds` [12] without them.
     Raises PredictionError.
     """
     columns = _read(path)
@@ -75,9 +76,15 @@ def read_predictions(
         raise PredictionError(
             f"{path}: expected the columns {', '.join(missing)}, got {sorted(columns)}"
         )
-    if "active_aus" not in columns and thresholds is None:
+    decided = [name for name in AU_ON_NAMES if name in columns]
+    if decided and len(decided) < len(AU_ON_NAMES):
         raise PredictionError(
-            f"{path}: expected a column active_aus, or a bundle with thresholds, got neither"
+            f"{path}: expected all or none of the columns {', '.join(AU_ON_NAMES)}, got {decided}"
+        )
+    if not decided and thresholds is None:
+        raise PredictionError(
+            f"{path}: expected the columns AU1_on .. AU26_on, or a bundle with thresholds, got"
+            " neither"
         )
     scores = np.stack([_numbers(path, columns, name) for name in _SCORES], axis=1).astype(
         np.float32
@@ -89,8 +96,8 @@ def read_predictions(
     predictions.au_probability[target] = scores[:, :expression_start]
     predictions.expression_probability[target] = scores[:, expression_start:va_start]
     predictions.va[target] = scores[:, va_start:]
-    if "active_aus" in columns:
-        predictions.au_active[target] = _decisions(path, columns["active_aus"][rows])
+    if decided:
+        predictions.au_active[target] = _decisions(path, columns)[rows]
     else:
         predictions.au_active[target] = scores[:, :expression_start] >= np.asarray(
             thresholds, np.float32
@@ -103,10 +110,10 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     import pyarrow as pa
     from pyarrow import csv, parquet
 
-    text = {name: pa.string() for name in ("video", "source", "active_aus")}
+    text = {name: pa.string() for name in ("video", "source")}
     try:
         if path.suffix.lower() == ".parquet":
-            table = parquet.predict_table(path)
+            table = parquet.read_table(path)
         else:
             table = csv.read_csv(
                 path,
@@ -129,23 +136,12 @@ def _numbers(path: Path, columns: dict[str, NDArray[Any]], name: str) -> NDArray
         raise PredictionError(f"{path}: expected numbers in column {name}: {error}") from None
 
 
-def _decisions(path: Path, active_aus: NDArray[Any]) -> NDArray[np.bool_]:
-    """Parses decisions [N, 12] of cells like `AU6+AU12`; an empty cell is no AU."""
-    cells, inverse = np.unique(
-        np.array(["" if cell is None else str(cell) for cell in active_aus], np.str_),
-        return_inverse=True,
-    )
-    active = [{name for name in cell.split("+") if name} for cell in cells.tolist()]
-    unknown = set().union(*active) - set(AU_NAMES)
-    if unknown:
-        raise PredictionError(
-            f"{path}: expected active_aus to name some of {', '.join(AU_NAMES)}, "
-            f"got {sorted(unknown)[:5]}"
-        )
-    table = np.array([[name in names for name in AU_NAMES] for names in active], np.bool_).reshape(
-        -1, len(AU_NAMES)
-    )
-    return table[inverse]
+def _decisions(path: Path, columns: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """Reads decisions [N, 12]; an empty cell, of a model without AUs, is no active AU."""
+    cells = np.nan_to_num(np.stack([_numbers(path, columns, name) for name in AU_ON_NAMES], axis=1))
+    if wrong := sorted(set(np.unique(cells).tolist()) - {0.0, 1.0}):
+        raise PredictionError(f"{path}: expected AU1_on .. AU26_on to be 0 or 1, got {wrong[:5]}")
+    return np.asarray(cells == 1)
 
 
 def _match_rows(

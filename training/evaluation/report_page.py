@@ -42,18 +42,17 @@ _SCORE_ROWS: Final = (
     ),
     ("valence_arousal", "Valence and arousal", (("score", "S_VA = mean CCC"),)),
 )
-_AU_HEADER: Final = (
-    "AU",
-    "frames",
-    "active",
-    "predicted",
-    "F1",
-    "F1 at best threshold",
-    "F1 if always active",
-    "AUROC",
-    "AP",
-    "ECE",
-)
+_AU_COLUMNS: Final = {
+    "frames": "frames",
+    "active_fraction": "active",
+    "predicted_fraction": "predicted",
+    "f1": "F1",
+    "f1_at_best_threshold": "F1 at best threshold",
+    "f1_if_always_active": "F1 if always active",
+    "auroc": "AUROC",
+    "average_precision": "AP",
+    "calibration_error": "ECE",
+}
 _AU_CAPTION: Final = (
     "The best threshold is chosen on these frames: its F1 is an upper bound, not a result. AUROC, "
     "average precision (AP) and expected calibration error (ECE) are over predicted frames only."
@@ -131,25 +130,14 @@ def _score_rows(metrics: Metrics) -> list[Sequence[str]]:
 def _action_unit_blocks(scores: Metrics) -> list[_Block]:
     by_au = scores["by_au"]
     rows = [
-        (
-            name,
-            au["frames"],
-            _cell(au["active_fraction"]),
-            _cell(au["predicted_fraction"]),
-            _interval(au["f1"]),
-            _cell(au["f1_at_best_threshold"]),
-            _cell(au["f1_if_always_active"]),
-            _cell(au["auroc"]),
-            _cell(au["average_precision"]),
-            _cell(au["calibration_error"]),
-        )
+        (name, *(_interval(au[key]) if key == "f1" else _cell(au[key]) for key in _AU_COLUMNS))
         for name, au in by_au.items()
     ]
     mean_error = _cell(scores["calibration_error_mean"])
     return [
         _Block(
             svg=_svg(report_plots.f1_plot(by_au)),
-            header=_AU_HEADER,
+            header=("AU", *_AU_COLUMNS.values()),
             rows=rows,
             caption=_AU_CAPTION,
         ),

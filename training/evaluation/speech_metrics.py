@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from training.audio.audio_file import read_audio
 from training.audio.frame_times import frame_audio_offsets
 from training.evaluation.bundle_runner import BundleRunner
 from training.evaluation.clip_metrics import track_face
+from training.labeling.label_faces import open_yunet
 
 SPEECH_CLIPS: Final = "grid_*.mpg"
 RATE_HZ: Final = 16_000
@@ -22,9 +22,7 @@ _WINDOW_S: Final = 0.12  # about a syllable: lips part before a syllable and clo
 
 def speech_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
     """Returns the correlation of mouth-opening AU scores with loudness, by clip."""
-    detector = cv2.FaceDetectorYN.create(
-        str(shared / "teachers/yunet/yunet_s_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
-    )
+    detector = open_yunet(shared)
     clips = {}
     for clip in sorted((shared / "data" / "videos").glob(SPEECH_CLIPS)):
         rows = track_face(runner, detector, clip)
@@ -32,6 +30,7 @@ def speech_metrics(runner: BundleRunner, shared: Path) -> dict[str, Any]:
         loudness = loudness_db(read_audio(clip, RATE_HZ).samples, in_audio_s)
         is_tracked = np.isfinite(rows["AU25"])
         scores = {name: rows[name][is_tracked] for name in ("AU25", "AU26")}
+        scores["lip gap of the landmarks"] = rows["lip_gap"][is_tracked]
         scores["AU25 or AU26"] = np.maximum(scores["AU25"], scores["AU26"])
         clips[clip.name] = {
             name: correlation(_smooth(score), loudness[is_tracked])

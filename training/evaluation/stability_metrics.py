@@ -16,7 +16,7 @@ from faceaffect.types import FloatArray, Frame, PixelFormat
 from training.datasets.ferplus import VOTE_NAMES
 from training.datasets.real_faces import load_ferplus, load_webfaces
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.crop_jitter import moved_transforms
+from training.evaluation.crop_jitter import aligned_transforms, moved_transforms
 
 STILL_FRAMES: Final = 30
 NOISE: Final = 0.01  # standard deviation, of full scale
@@ -105,9 +105,7 @@ def count_neutral_false_alarms(runner: BundleRunner, shared: Path, labels: Path)
     table, votes, usage = load_ferplus(shared, labels)
     rows = (usage == "PublicTest") & (votes[:, VOTE_NAMES.index("neutral")] >= NEUTRAL_VOTES)
     table = table.select(rows)
-    transforms = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
-    heads = runner.heads(runner.crop(p, m) for p, m in zip(table.images, transforms, strict=True))
-    on = runner.affect(heads).au_active
+    on = runner.affect(runner.predict(table.images, aligned_transforms(table))).au_active
     return {
         "faces": len(table),
         "active_aus_per_face": float(on.sum(axis=1).mean()),
@@ -116,7 +114,7 @@ def count_neutral_false_alarms(runner: BundleRunner, shared: Path, labels: Path)
 
 
 def _scores(runner: BundleRunner, images: NDArray[np.uint8], transforms: FloatArray) -> FloatArray:
-    heads = runner.heads(runner.crop(p, m) for p, m in zip(images, transforms, strict=True))
+    heads = runner.predict(images, transforms)
     parts = [
         sigmoid(heads["au_logit"]),
         softmax(heads["expression_logit"]),

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from faceaffect.geometry import estimate_crop_to_frame, keypoints_from_landmarks
 from faceaffect.types import FloatArray
 from training.datasets.face_table import FaceTable
 from training.datasets.synthetic_images import in_threshold_half, load_synthetic_images
 from training.evaluation.bundle_runner import BundleRunner
-from training.evaluation.crop_jitter import tracking_transforms
+from training.evaluation.crop_jitter import aligned_transforms, tracking_transforms
 from training.evaluation.label_table import LabelTable, unlabeled
 from training.evaluation.prediction_table import PredictionTable
 from training.metrics import AU_UNLABELED
@@ -43,8 +42,9 @@ def evaluation_faces(folder: Path) -> tuple[FaceTable, NDArray[np.int64]]:
 
 def tracked_transforms(table: FaceTable) -> FloatArray:
     """Returns transforms [N, 2, 3] of the true landmarks with the small errors of tracking."""
-    aligned = estimate_crop_to_frame(keypoints_from_landmarks(table.landmarks_xy))
-    return tracking_transforms(aligned, seed=7, shift=0.02, scale=0.03, turn_deg=3)
+    return tracking_transforms(
+        aligned_transforms(table), seed=7, shift=0.02, scale=0.03, turn_deg=3
+    )
 
 
 def predict_synthetic_images(bundle: Path, folder: Path) -> tuple[LabelTable, PredictionTable]:
@@ -55,16 +55,8 @@ def predict_synthetic_images(bundle: Path, folder: Path) -> tuple[LabelTable, Pr
     labels["au"] = np.where(table.au_weight > 0, table.au >= 0.5, AU_UNLABELED).astype(np.int8)
     frame = np.concatenate([np.arange(1, n + 1) for n in count])
     runner = BundleRunner(bundle)
-    transforms = tracked_transforms(table)
-    faces = track(
-        zip(table.images, transforms, strict=True),
-        "faces",
-        total=len(table),
-        console=Console(stderr=True),
-    )
-    affect = runner.affect(
-        runner.heads(runner.crop(image, crop_to_frame) for image, crop_to_frame in faces)
-    )
+    images = track(table.images, "faces", total=len(table), console=Console(stderr=True))
+    affect = runner.affect(runner.predict(images, tracked_transforms(table)))
     return (
         LabelTable(
             videos=tuple(f"identity {name}" for name in names.tolist()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -24,26 +25,28 @@ _CHUNK: Final = 200
 def label_ferplus(shared: Path, out: Path, processes: int = 2) -> Path:
     """Labels the 48 px faces of FER+."""
     images = read_ferplus(shared / "data" / "ferplus").images
-    chunks = [images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK)]
-    teacher = shared / "teachers" / "mediapipe_face_landmarker"
-    with ProcessPoolExecutor(processes, initializer=_start, initargs=(teacher,)) as pool:
-        results = track(pool.map(_label_gray, chunks), "FER+", len(chunks))
-        outputs = [output for chunk in results for output in chunk]
+    outputs = _label_chunks(shared, _label_gray, images, "FER+", processes)
     return _save(out / FERPLUS_FILE, outputs, [str(i) for i in range(len(images))])
 
 
 def label_web_faces(shared: Path, out: Path, processes: int = 2) -> Path:
     """Labels the web faces; the initial region is the box of YuNet."""
     paths = sorted((shared / "data" / "webfaces").glob("*.jpg"))
-    chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
-    teachers = (
-        shared / "teachers" / "mediapipe_face_landmarker",
-        shared / "teachers" / "yunet" / "yunet_s_640_640.onnx",
-    )
-    with ProcessPoolExecutor(processes, initializer=_start, initargs=teachers) as pool:
-        results = track(pool.map(_label_files, chunks), "web faces", len(chunks))
-        outputs = [output for chunk in results for output in chunk]
+    outputs = _label_chunks(shared, _label_files, paths, "web faces", processes)
     return _save(out / WEBFACES_FILE, outputs, [path.name for path in paths])
+
+
+def _label_chunks(
+    shared: Path,
+    label: Callable[[Any], list[LandmarkerOutputs]],
+    faces: Any,
+    title: str,
+    processes: int,
+) -> list[LandmarkerOutputs]:
+    chunks = [faces[i : i + _CHUNK] for i in range(0, len(faces), _CHUNK)]
+    with ProcessPoolExecutor(processes, initializer=_start, initargs=(shared,)) as pool:
+        results = track(pool.map(label, chunks), title, len(chunks))
+        return [output for chunk in results for output in chunk]
 
 
 def label_synthetic_images(shared: Path, folder: Path, processes: int = 2) -> int:
@@ -56,8 +59,7 @@ def label_synthetic_images(shared: Path, folder: Path, processes: int = 2) -> in
     shards = [
         path for path in sorted(folder.glob("faces_*.npz")) if not teacher_path(path).exists()
     ]
-    teacher = shared / "teachers" / "mediapipe_face_landmarker"
-    with ProcessPoolExecutor(processes, initializer=_start, initargs=(teacher,)) as pool:
+    with ProcessPoolExecutor(processes, initializer=_start, initargs=(shared,)) as pool:
         for _ in track(pool.map(_label_shard, shards), "synthetic images", len(shards)):
             pass
     return len(shards)
@@ -83,19 +85,19 @@ def yunet_roi(detector: Any, bgr: NDArray[np.uint8]) -> Roi | None:
     )
 
 
-def open_yunet(path: Path) -> Any:
+def open_yunet(shared: Path) -> Any:
     """Opens the YuNet face detector of OpenCV."""
+    path = shared / "teachers" / "yunet" / "yunet_s_640_640.onnx"
     return cv2.FaceDetectorYN.create(str(path), "", (320, 320), 0.6, 0.3, 50)
 
 
 _state: dict[str, Any] = {}  # per worker process
 
 
-def _start(teacher: Path, yunet: Path | None = None) -> None:
+def _start(shared: Path) -> None:
     cv2.setNumThreads(1)
-    _state["teacher"] = MediaPipeTeacher(teacher)
-    if yunet is not None:
-        _state["yunet"] = open_yunet(yunet)
+    _state["teacher"] = MediaPipeTeacher(shared / "teachers" / "mediapipe_face_landmarker")
+    _state["shared"] = shared
 
 
 def _label_gray(images: NDArray[np.uint8]) -> list[LandmarkerOutputs]:
@@ -118,6 +120,8 @@ def _label_file(path: Path) -> LandmarkerOutputs:
     bgr = np.asarray(image, np.uint8)
     height, width = bgr.shape[:2]
     full_image = Roi(((width - 1) / 2, (height - 1) / 2), float(max(height, width)))
+    if "yunet" not in _state:
+        _state["yunet"] = open_yunet(_state["shared"])
     roi = yunet_roi(_state["yunet"], bgr) or full_image
     teacher: MediaPipeTeacher = _state["teacher"]
     return teacher.predict_refined(np.ascontiguousarray(bgr[:, :, ::-1]), roi)

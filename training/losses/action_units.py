@@ -79,7 +79,6 @@ def pair_ce(
     target: Tensor,
     mask: Tensor,
     eps: float = 0.0,
-    published: bool = False,
     class_weight: Tensor | None = None,
 ) -> Tensor:
     """Two-class cross-entropy of pairs [N, 12, 2], smoothed as `ce_smooth`; `class_weight` [12]
@@ -88,7 +87,7 @@ def pair_ce(
     y = filled(target, mask)
     log_probability = functional.log_softmax(pair, dim=2)
     cross_entropy = -(y * log_probability[..., 1] + (1 - y) * log_probability[..., 0])
-    loss = (1 - (2 if published else 1) * eps) * cross_entropy + eps * -log_probability.mean(dim=2)
+    loss = (1 - eps) * cross_entropy + eps * -log_probability.mean(dim=2)
     return masked_mean(loss, mask if class_weight is None else mask * class_weight)
 
 

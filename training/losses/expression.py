@@ -22,19 +22,12 @@ def ce_smooth(
     target: Tensor,
     mask: Tensor,
     eps: float = 0.0,
-    published: bool = False,
-    class_weight: Tensor | None = None,
 ) -> Tensor:
-    """(1 - eps) of the true class's cross-entropy and eps of the mean over classes.
-
-    `published` reproduces M1's factor of 1 - 2 eps on the first part. `class_weight` [C] weights
-    samples by their class.
-    """
+    """(1 - eps) of the true class's cross-entropy and eps of the mean over classes."""
     classes = _classes(target, mask)
     log_probability = functional.log_softmax(logit, dim=1)
     cross_entropy = -log_probability.gather(1, classes[:, None])[:, 0]
-    loss = (1 - (2 if published else 1) * eps) * cross_entropy + eps * -log_probability.mean(dim=1)
-    return masked_mean(loss, mask if class_weight is None else mask * class_weight[classes])
+    return masked_mean((1 - eps) * cross_entropy + eps * -log_probability.mean(dim=1), mask)
 
 
 def focal_softmax(

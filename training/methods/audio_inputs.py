@@ -27,6 +27,14 @@ def track_of(
     return None if path is None else tracks.get(path)
 
 
+def _tracks_of(
+    table: FrameTable, tracks: MelTracks | None, samples: NDArray[np.int64]
+) -> tuple[list[MelTrack | None], Tensor]:
+    """The audio of each sample's rows, and whether there is any [B]."""
+    found = [track_of(table, tracks, rows) for rows in samples]
+    return found, torch.tensor([track is not None for track in found], dtype=torch.float32)
+
+
 def clip_audio(
     table: FrameTable,
     tracks: MelTracks | None,
@@ -37,26 +45,22 @@ def clip_audio(
     """Mel [B, bands, columns] around (`centered`) or up to the last frame of clips [B, T], and
     whether there is audio [B].
     """
+    ends = clips[:, -1]
+    found, has_audio = _tracks_of(table, tracks, ends[:, None])
+    config = (tracks or MelTracks()).config
+    silence = MelTrack(np.zeros((0, config.bands), np.float32), config).silence(columns)
     mel: list[NDArray[np.float32]] = []
-    has_audio: list[bool] = []
-    silence: NDArray[np.float32] | None = None
-    for clip in clips:
-        track = track_of(table, tracks, clip[-1:])
-        has_audio.append(track is not None)
+    for track, offset_s in zip(found, table.audio_offset_s[ends].tolist(), strict=True):
         if track is None:
-            if silence is None:
-                config = (tracks or MelTracks()).config
-                silence = MelTrack(np.zeros((0, config.bands), np.float32), config).silence(columns)
             mel.append(silence)
             continue
-        offset_s = float(table.audio_offset_s[clip[-1]])
         if centered:
             hop_s = track.config.hop_s
             after_s = (columns - 1) // 2 * hop_s
             mel.append(track.window_around(offset_s, columns * hop_s - hop_s - after_s, after_s))
         else:
             mel.append(track.latest_frames(offset_s, columns))
-    return torch.from_numpy(np.stack(mel)), torch.tensor(has_audio, dtype=torch.float32)
+    return torch.from_numpy(np.stack(mel)), has_audio
 
 
 def window_audio(
@@ -65,14 +69,12 @@ def window_audio(
     """Mel [B, 100, bands] over windows [B, T], for a network over whole windows, and whether there
     is audio [B].
     """
+    found, has_audio = _tracks_of(table, tracks, windows)
+    silence = np.zeros((MEL_PER_SECOND, (tracks or MelTracks()).config.bands), np.float32)
     mel: list[NDArray[np.float32]] = []
-    has_audio: list[bool] = []
-    for rows in windows:
-        track = track_of(table, tracks, rows)
-        has_audio.append(track is not None)
+    for track, rows in zip(found, windows, strict=True):
         if track is None:
-            bands = (tracks or MelTracks()).config.bands
-            mel.append(np.zeros((MEL_PER_SECOND, bands), np.float32))
+            mel.append(silence)
             continue
         times = table.audio_offset_s[rows]
         steps = np.diff(times)
@@ -80,7 +82,7 @@ def window_audio(
         mel.append(
             track.window_between(float(times[0]), float(times[-1]) + step_s, MEL_PER_SECOND).T
         )
-    return torch.from_numpy(np.stack(mel)), torch.tensor(has_audio, dtype=torch.float32)
+    return torch.from_numpy(np.stack(mel)), has_audio
 
 
 def causal_window_audio(
@@ -91,27 +93,20 @@ def causal_window_audio(
 
     Chunks begin at multiples of 100 ms, as in a stream; shorter ones are padded with silence.
     """
-    chunks: list[NDArray[np.float32]] = []
-    arrived = np.zeros(windows.shape, np.int64)
-    has_audio: list[bool] = []
-    bands = (tracks or MelTracks()).config.bands
-    for k, rows in enumerate(windows):
-        track = track_of(table, tracks, rows)
-        has_audio.append(track is not None)
+    found, has_audio = _tracks_of(table, tracks, windows)
+    chunks: dict[int, NDArray[np.float32]] = {}
+    arrived = np.zeros(windows.shape, np.float32)
+    for k, (track, rows) in enumerate(zip(found, windows, strict=True)):
         if track is None:
-            chunks.append(np.zeros((0, bands), np.float32))
             continue
         known = np.array([track.frames_available(float(t)) for t in table.audio_offset_s[rows]])
         first = max(0, known[0] // STEP_FRAMES * STEP_FRAMES - WARM_UP)
         end = max(first, known[-1] // STEP_FRAMES * STEP_FRAMES)
-        chunks.append(track.chunk(int(first), int(end)))
+        chunks[k] = track.chunk(int(first), int(end))
         arrived[k] = np.maximum(known - first, 0)
-    longest = max(STEP_FRAMES, max(len(chunk) for chunk in chunks))
+    longest = max([STEP_FRAMES, *map(len, chunks.values())])
+    bands = (tracks or MelTracks()).config.bands
     mel = np.zeros((len(windows), longest, bands), np.float32)
-    for k, chunk in enumerate(chunks):
+    for k, chunk in chunks.items():
         mel[k, : len(chunk)] = chunk
-    return (
-        torch.from_numpy(mel),
-        torch.from_numpy(arrived.astype(np.float32)),
-        torch.tensor(has_audio, dtype=torch.float32),
-    )
+    return torch.from_numpy(mel), torch.from_numpy(arrived), has_audio

@@ -72,10 +72,7 @@ class BatchBuilder:
         self, recipe: MethodRecipe, form: InputSpec, data: MethodData, table: FrameTable
     ) -> None:
         self.recipe, self.form, self.data, self.table = recipe, form, data, table
-        norm = NORMALIZATIONS[recipe.normalization]
-        self._mean, self._std = (
-            torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std)
-        )
+        self._normalization = NORMALIZATIONS[recipe.normalization]
         self._labels_landmarks = any(term.label == "landmarks_49" for term in recipe.losses)
 
     def batch(
@@ -84,7 +81,7 @@ class BatchBuilder:
         """Augmented inputs and the labels of `tasks`, for training; the same seed returns the same
         batch.
         """
-        inputs, points = self._inputs(rows, np.random.default_rng(seed), self._jitter(tasks))
+        inputs, points = self._inputs(rows, self._jitter(tasks), np.random.default_rng(seed))
         if self._labels_landmarks:
             inputs |= _landmark_labels(points)
         drop_audio = self.recipe.sampling.drop_audio
@@ -94,11 +91,8 @@ class BatchBuilder:
         return inputs | self.labels(rows, tasks)
 
     def inputs(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Inputs without augmentation, for evaluation.
-
-        Random numbers of `data.change` depend on the rows only.
-        """
-        return self._inputs(rows, np.random.default_rng([0, max(0, int(rows.flat[0]))]), None)[0]
+        """Inputs without augmentation, for evaluation."""
+        return self._inputs(rows)[0]
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Images [n, C, S, S] of single rows without augmentation, for networks that run frame by
@@ -106,8 +100,7 @@ class BatchBuilder:
         """
         clips = rows[:, None] if self.form.form == "clips" else rows
         name = "clip" if self.form.form == "clips" else "crops"
-        random = np.random.default_rng([0, max(0, int(rows[0]))])
-        images = self._inputs(clips, random, None, audio=False)[0][name]
+        images = self._inputs(clips, audio=False)[0][name]
         return images[:, 0] if self.form.form == "clips" else images
 
     def labels(self, rows: NDArray[np.int64], tasks: tuple[Task, ...]) -> dict[str, Tensor]:
@@ -141,27 +134,25 @@ class BatchBuilder:
     def _inputs(
         self,
         rows: NDArray[np.int64],
-        random: np.random.Generator,
-        jitter: ClipJitter | None,
+        jitter: ClipJitter | None = None,
+        random: np.random.Generator | None = None,
         audio: bool = True,
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         """Inputs by name, and landmarks in pixels of the network's images."""
         rows = np.asarray(rows, np.int64)
         name = "clip" if self.form.form == "clips" else "crops"
         inputs = {name: self._images(rows)} | (self._audio(rows) if audio else {})
-        if self.data.change is not None:
-            inputs = self.data.change(inputs, rows, random)
         images = inputs[name]
         needs_points = self._labels_landmarks or self.form.form == "clips"
         points = self._points(rows) if needs_points else None
-        if jitter is not None:
+        if jitter is not None and random is not None:
             generator = torch.Generator().manual_seed(int(random.integers(2**62)))
             images, points = augment_clips(images, jitter, generator, points)
         if name == "clip":
             inputs["clip_real"] = torch.from_numpy((rows >= 0).astype(np.float32))
             images = torch.cat([images, _part_masks(points, rows.shape, self.form.size_px)], dim=2)
             assert images.shape[2] == CHANNELS
-        inputs[name] = (images - self._mean) / self._std
+        inputs[name] = self._normalization.apply(images)
         return inputs, points
 
     def _images(self, rows: NDArray[np.int64]) -> Tensor:

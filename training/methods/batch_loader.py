@@ -149,7 +149,7 @@ class PairSampler:
         by_au = [
             au_pairs(self._table, column, self._pairs_per_au, random) for column in self._columns
         ]
-        pairs = np.concatenate([np.stack([each.first, each.second], axis=1) for each in by_au])
+        pairs = np.concatenate(by_au)
         pairs = pairs[random.permutation(len(pairs))]
         return [
             Step((Part(("AU",), pairs[k : k + self._batch]),))

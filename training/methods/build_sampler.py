@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.frame_table import TASKS, FrameTable, Task
+from training.datasets.frame_table import TASKS, FrameTable, Rows, Task
 from training.datasets.sampling.label_samplers import (
     AlternatingSampler,
     CurriculumSampler,
@@ -32,6 +32,12 @@ from training.methods.recipe import MethodRecipe
 
 _ALL: Final = "all"
 _UNLABELED: Final = "unlabeled"
+_WEIGHTS: Final[dict[tuple[Task, ...], Callable[[FrameTable, Rows], NDArray[np.float64]]]] = {
+    ("EXPR",): class_balanced_weights,
+    ("VA",): va_balanced_weights,
+}
+_Groups = dict[str, tuple[tuple[Task, ...], Rows]]
+"""Tasks and rows by name."""
 
 
 def recipe_tasks(recipe: MethodRecipe) -> tuple[Task, ...]:
@@ -51,9 +57,9 @@ def build_sampler(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed
     A task without labeled rows is left out with a warning; ValueError if no task is left. For
     `pairs` see `PairSampler`.
     """
-    tasks = recipe_tasks(recipe)
-    has_rows = np.asarray(_labeled(table, tasks).any(axis=0)).tolist()
-    absent = [task for task, has in zip(tasks, has_rows, strict=True) if not has]
+    builder = _SamplerBuilder(recipe, table, form, seed)
+    tasks = builder.tasks
+    absent = [task for k, task in enumerate(tasks) if not builder.labeled[:, k].any()]
     if len(absent) == len(tasks):
         raise ValueError(
             f"no row to train {recipe.paper} on: no training row with a crop is labeled for "
@@ -66,128 +72,99 @@ def build_sampler(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed
             stacklevel=3,
         )
     build = {
-        "mixed": _mixed,
-        "windows": _mixed,
-        "parallel_tasks": _parallel,
-        "alternate": _alternate,
-        "phases": _phases,
+        "mixed": builder.mixed,
+        "windows": builder.mixed,
+        "parallel_tasks": builder.parallel,
+        "alternate": builder.alternate,
+        "phases": builder.phases,
     }
-    return build[recipe.sampler](recipe, table, form, seed)
+    return build[recipe.sampler]()
 
 
-def _mixed(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
-    tasks, more = recipe_tasks(recipe), recipe.sampling.unlabeled
-    is_labeled = _labeled(table, tasks).any(axis=1)
-    # A teacher has targets for frames without any label, so these are trained on too.
-    is_chosen = (
-        np.ones(len(table), bool)
-        if recipe.targets.endswith("_teacher") and not more
-        else is_labeled
-    )
-    groups = {_ALL: (tasks, np.flatnonzero(is_chosen))}
-    if more:
-        groups[_UNLABELED] = (tasks, np.flatnonzero(table.has_crop & ~is_labeled))
-    sets = _present(groups, recipe, table, form, seed)
-    if _UNLABELED in sets:
-        return SemiSupervisedSampler(
-            sets[_ALL], sets[_UNLABELED], batch_size(recipe, form), more, seed
-        )
-    return MixedSampler(sets[_ALL], batch_size(recipe, form), seed)
+class _SamplerBuilder:
+    """The kinds of samplers over the labeled rows of a table."""
 
+    def __init__(self, recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) -> None:
+        self._recipe, self._table, self._form, self._seed = recipe, table, form, seed
+        self._options, self._batch = recipe.sampling, batch_size(recipe, form)
+        self.tasks = recipe_tasks(recipe)
+        labeled = [table.labeled(task) & table.has_crop for task in self.tasks]
+        self.labeled = np.stack(labeled, axis=1)  # [N, K] rows with an image and a label of a task
+        # Expressions first: an epoch lasts as long as the last set.
+        self._au_last = sorted(range(len(self.tasks)), key=lambda k: self.tasks[k] == "AU")
 
-def _parallel(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
-    tasks, labeled = recipe_tasks(recipe), _labeled(table, recipe_tasks(recipe))
-    groups = {task: ((task,), np.flatnonzero(labeled[:, k])) for k, task in enumerate(tasks)}
-    named: dict[str, tuple[tuple[Task, ...], NDArray[np.int64]]] = {
-        str(task): group for task, group in groups.items()
-    }
-    if recipe.sampling.joint:
-        named["joint"] = (tasks, np.flatnonzero(labeled.all(axis=1)))
-    sets = _present(named, recipe, table, form, seed)
-    return PerTaskSampler(sets, batch_size(recipe, form), recipe.sampling.length, seed)  # type: ignore[arg-type]
-
-
-def _alternate(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
-    tasks, labeled = recipe_tasks(recipe), _labeled(table, recipe_tasks(recipe))
-    # Expressions first: an epoch lasts as long as the last set.
-    order = sorted(range(len(tasks)), key=lambda k: tasks[k] == "AU")
-    named = {str(tasks[k]): ((tasks[k],), np.flatnonzero(labeled[:, k])) for k in order}
-    sets = _present(named, recipe, table, form, seed)
-    return AlternatingSampler(sets, batch_size(recipe, form), recipe.sampling.turn, seed)  # type: ignore[arg-type]
-
-
-def _phases(recipe: MethodRecipe, table: FrameTable, form: InputSpec, seed: int) -> Sampler:
-    tasks, labeled = recipe_tasks(recipe), _labeled(table, recipe_tasks(recipe))
-    named: dict[str, tuple[tuple[Task, ...], NDArray[np.int64]]] = {}
-    order = sorted(range(len(tasks)), key=lambda k: tasks[k] == "AU")
-    for k in order:
-        alone = labeled[:, k] & (labeled.sum(axis=1) == 1)
-        named[f"{tasks[k]} only"] = ((tasks[k],), np.flatnonzero(alone))
-    named["several"] = (tasks, np.flatnonzero(labeled.sum(axis=1) > 1))
-    return CurriculumSampler(
-        _present(named, recipe, table, form, seed), batch_size(recipe, form), seed
-    )
-
-
-def _labeled(table: FrameTable, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
-    """Mask [N, K] of rows that have an image and a label of each task."""
-    return np.stack([table.labeled(task) & table.has_crop for task in tasks], axis=1)
-
-
-def _present(
-    groups: Mapping[str, tuple[tuple[Task, ...], NDArray[np.int64]]],
-    recipe: MethodRecipe,
-    table: FrameTable,
-    form: InputSpec,
-    seed: int,
-) -> dict[str, TaskRows]:
-    """The groups that have rows, as inputs of samplers."""
-    return {
-        name: _task_rows(tasks, rows, recipe, table, form, seed * 31 + number)
-        for number, (name, (tasks, rows)) in enumerate(groups.items())
-        if len(rows)
-    }
-
-
-def _task_rows(
-    tasks: tuple[Task, ...],
-    rows: NDArray[np.int64],
-    recipe: MethodRecipe,
-    table: FrameTable,
-    form: InputSpec,
-    seed: int,
-) -> TaskRows:
-    options = recipe.sampling
-    if form.form == "windows":
-        source = LabeledWindows(
-            table, rows, form.length, options.stride, options.drop_gaps, options.every, seed
-        )
-        if not len(source(0)):
-            raise ValueError(
-                f"no window of {form.length} consecutive frames is labeled for "
-                f"{' + '.join(tasks)}; set a smaller net.window or sampling.drop_gaps=false"
+    def mixed(self) -> Sampler:
+        more = self._options.unlabeled
+        is_labeled = self.labeled.any(axis=1)
+        # A teacher has targets for frames without any label, so these are trained on too.
+        has_targets = self._recipe.targets.endswith("_teacher") and not more
+        is_chosen = np.ones(len(self._table), bool) if has_targets else is_labeled
+        groups = {_ALL: (self.tasks, np.flatnonzero(is_chosen))}
+        if more:
+            groups[_UNLABELED] = (self.tasks, np.flatnonzero(self._table.has_crop & ~is_labeled))
+        sets = self._present(groups)
+        if _UNLABELED in sets:
+            return SemiSupervisedSampler(
+                sets[_ALL], sets[_UNLABELED], self._batch, more, self._seed
             )
-        return TaskRows(tasks, source)
-    if options.weights == "inverse":
-        rows = every_nth(table, rows, options.every)
-        weigh: Callable[[FrameTable, NDArray[np.int64]], NDArray[np.float64]] = (
-            class_and_va_balanced_weights
+        return MixedSampler(sets[_ALL], self._batch, self._seed)
+
+    def parallel(self) -> Sampler:
+        groups = self._by_task(range(len(self.tasks)))
+        if self._options.joint:
+            groups["joint"] = (self.tasks, np.flatnonzero(self.labeled.all(axis=1)))
+        length: Any = self._options.length
+        return PerTaskSampler(self._present(groups), self._batch, length, self._seed)
+
+    def alternate(self) -> Sampler:
+        sets, turn = self._present(self._by_task(self._au_last)), cast(Any, self._options.turn)
+        return AlternatingSampler(sets, self._batch, turn, self._seed)
+
+    def phases(self) -> Sampler:
+        groups: _Groups = {}
+        count = self.labeled.sum(axis=1)
+        for k in self._au_last:
+            rows = np.flatnonzero(self.labeled[:, k] & (count == 1))
+            groups[f"{self.tasks[k]} only"] = ((self.tasks[k],), rows)
+        groups["several"] = (self.tasks, np.flatnonzero(count > 1))
+        return CurriculumSampler(self._present(groups), self._batch, self._seed)
+
+    def _by_task(self, order: Iterable[int]) -> _Groups:
+        return {
+            self.tasks[k]: ((self.tasks[k],), np.flatnonzero(self.labeled[:, k])) for k in order
+        }
+
+    def _present(self, groups: _Groups) -> dict[str, TaskRows]:
+        """The groups that have rows, as inputs of samplers."""
+        return {
+            name: self._task_rows(tasks, rows, self._seed * 31 + number)
+            for number, (name, (tasks, rows)) in enumerate(groups.items())
+            if len(rows)
+        }
+
+    def _task_rows(self, tasks: tuple[Task, ...], rows: NDArray[np.int64], seed: int) -> TaskRows:
+        options, table, length = self._options, self._table, self._form.length
+        if self._form.form == "windows":
+            source = LabeledWindows(
+                table, rows, length, options.stride, options.drop_gaps, options.every, seed
+            )
+            if not len(source(0)):
+                raise ValueError(
+                    f"no window of {length} consecutive frames is labeled for "
+                    f"{' + '.join(tasks)}; set a smaller net.window or sampling.drop_gaps=false"
+                )
+            return TaskRows(tasks, source)
+        if options.weights == "inverse":
+            rows = every_nth(table, rows, options.every)
+            if tasks != ("AU",):
+                weigh = _WEIGHTS.get(tasks, class_and_va_balanced_weights)
+                return TaskRows(tasks, rows, weigh(table, rows))
+        thin: RowSource = (
+            rows if options.every == 1 else EpochSubsample(table, rows, options.every, seed)
         )
-        if tasks == ("EXPR",):
-            weigh = class_balanced_weights
-        elif tasks == ("VA",):
-            weigh = va_balanced_weights
-        if tasks != ("AU",):
-            return TaskRows(tasks, rows, weigh(table, rows))
-    thin: RowSource = (
-        rows if options.every == 1 else EpochSubsample(table, rows, options.every, seed)
-    )
-    return TaskRows(
-        tasks,
-        LabeledClips(table, thin, form.length, recipe.net.spacing)
-        if form.form == "clips"
-        else thin,
-    )
+        if self._form.form == "clips":
+            thin = LabeledClips(table, thin, length, self._recipe.net.spacing)
+        return TaskRows(tasks, thin)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,4 +211,4 @@ class LabeledClips:
 
     def __call__(self, epoch: int) -> NDArray[np.int64]:
         ends = np.asarray(self.rows(epoch) if callable(self.rows) else self.rows)
-        return clips_ending_at(self.table, ends, self.length, self.spacing, count_by="row")
+        return clips_ending_at(self.table, ends, self.length, self.spacing)

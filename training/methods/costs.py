@@ -50,8 +50,7 @@ def _zeros(*shape: int) -> Tensor:
     return torch.zeros(shape, device="meta")
 
 
-def _cost(parts: nn.Module | list[nn.Module], call: Callable[[], object]) -> Cost:
-    parts = parts if isinstance(parts, list) else [parts]
+def _cost(parts: list[nn.Module], call: Callable[[], object]) -> Cost:
     return Cost(sum(parameter_count(part) for part in parts), macs_of(call))
 
 
@@ -63,53 +62,42 @@ def _network_row(
         name: value[:, 0] if name == "crops" and value.ndim == 5 else value
         for name, value in net.zeros(device="meta").items()
     }
-    return CostRow(paper, part, _cost(net, lambda: net(batch)), expected)
+    return CostRow(paper, part, _cost([net], lambda: net(batch)), expected)
+
+
+def _part_row(
+    paper: str,
+    part: str,
+    expected: tuple[float | None, float | None],
+    module: nn.Module,
+    shape: tuple[int, ...],
+) -> CostRow:
+    """Row of a module that takes one input of the given shape."""
+    return CostRow(paper, part, _cost([module], lambda: module(_zeros(*shape))), expected)
 
 
 def _multimodal() -> Iterator[CostRow]:
     net = _net("M2")
     assert isinstance(net, MultimodalTransformer)
-    frame, audio, trunk = _zeros(1, 3, 112, 112), net.audio, net.sequence_trunk
+    audio, trunk = net.audio, net.sequence_trunk
     assert audio is not None
     assert trunk is not None
     heads = [net.trunk, net.frame_expression, net.frame_au]
-    yield CostRow(
-        "M2", "frame (iResNet-100)", _cost(heads, lambda: net({"crops": frame})), (65.2, 12.09)
-    )
-    yield CostRow(
-        "M2", "sequence trunk (IR-SE50)", _cost(trunk, lambda: trunk(frame)), (43.8, 6.30)
-    )
-    yield CostRow(
-        "M2",
-        "audio, one second (F-TDNN)",
-        _cost(audio, lambda: audio(_zeros(1, MEL_PER_SECOND, 64))),
-        (14.15, 1.0),
-    )
-    encoder = net.encoder
-    yield CostRow(
-        "M2",
-        "transformer, 30 frames",
-        _cost(encoder, lambda: encoder(_zeros(1, 30, 1024))),
-        (6.3, 0.19),
-    )
+    crop, second = (1, 3, 112, 112), (1, MEL_PER_SECOND, 64)
+    frame_cost = _cost(heads, lambda: net({"crops": _zeros(*crop)}))
+    yield CostRow("M2", "frame (iResNet-100)", frame_cost, (65.2, 12.09))
+    yield _part_row("M2", "sequence trunk (IR-SE50)", (43.8, 6.30), trunk, crop)
+    yield _part_row("M2", "audio, one second (F-TDNN)", (14.15, 1.0), audio, second)
+    yield _part_row("M2", "transformer, 30 frames", (6.3, 0.19), net.encoder, (1, 30, 1024))
 
 
 def _clip() -> Iterator[CostRow]:
     net = _net("M5")
     assert isinstance(net, MeanTeacherClip)
-    audio = net.audio
-    assert audio is not None
-    yield CostRow(
-        "M5",
-        "clip (R(2+1)D-18)",
-        _cost(net.video, lambda: net.video(_zeros(1, 4, 8, 112, 112))),
-        (31.3, 20.3),
-    )
-    yield CostRow(
-        "M5",
-        "audio, ten seconds (ResNet-18)",
-        _cost(audio, lambda: audio(_zeros(1, 1, 64, 1001))),
-        (11.2, 2.24),
+    assert net.audio is not None
+    yield _part_row("M5", "clip (R(2+1)D-18)", (31.3, 20.3), net.video, (1, 4, 8, 112, 112))
+    yield _part_row(
+        "M5", "audio, ten seconds (ResNet-18)", (11.2, 2.24), net.audio, (1, 1, 64, 1001)
     )
 
 
@@ -120,18 +108,12 @@ def _pairwise() -> Iterator[CostRow]:
     ):
         net = _net("M7", *options)
         assert isinstance(net, PairwiseIntensity)
-        crops = _zeros(1, 3, 224, 224)
-        yield CostRow(
-            "M7",
-            part,
-            _cost(net.networks(), partial(net.measure, crops)),
-            expected,
-        )
+        cost = _cost(net.networks(), partial(net.measure, _zeros(1, 3, 224, 224)))
+        yield CostRow("M7", part, cost, expected)
     mapping = net.get_submodule("mapping")
-    total = _cost(mapping, lambda: mapping(_zeros(1, 12, 1221)))
-    yield CostRow(
-        "M7", "mapping of one AU", Cost(total.parameters // 12, total.macs // 12), (21.8, 0.022)
-    )
+    total = _cost([mapping], lambda: mapping(_zeros(1, 12, 1221)))
+    per_au = Cost(total.parameters // 12, total.macs // 12)
+    yield CostRow("M7", "mapping of one AU", per_au, (21.8, 0.022))
 
 
 def cost_rows() -> Iterator[CostRow]:
@@ -146,16 +128,5 @@ def cost_rows() -> Iterator[CostRow]:
     yield _network_row("M6", "@128", (26.8, 2.26))
     yield from _pairwise()
     yield _network_row("M8", "CNN @112", (24.0, 1.08), "net.recurrence=none")
-    yield from _recurrent()
-
-
-def _recurrent() -> Iterator[CostRow]:
-    net = _net("M8")
-    grus = net.get_submodule("grus")
-    head = grus.get_submodule("va")
-    yield CostRow(
-        "M8",
-        "VA head, BiGRU, one frame",
-        _cost(head, lambda: head(_zeros(1, 1, 128))),
-        (0.079656, None),
-    )
+    head = _net("M8").get_submodule("grus").get_submodule("va")
+    yield _part_row("M8", "VA head, BiGRU, one frame", (0.079656, None), head, (1, 1, 128))

@@ -4,30 +4,21 @@ tracks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from torch import Tensor
 
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training.audio.mel_track import MelTracks
 from training.datasets.crop_landmarks import with_landmarks
-from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task
-from training.datasets.image_store import ImageStore, absolute_paths, build_store
+from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task, absolute_paths
+from training.datasets.image_store import ImageStore, build_store
 from training.datasets.readers import load_cached
 from training.datasets.splits import training_view
 from training.datasets.table_cache import DEFAULT_CACHE
-
-Change = Callable[[dict[str, Tensor], NDArray[np.int64], np.random.Generator], dict[str, Tensor]]
-"""(inputs by name, their rows, random generator) -> changed inputs.
-
-Images are RGB in 0..1, before jitter and normalization.
-"""
 
 _CACHED_TRACKS = 512
 
@@ -42,7 +33,6 @@ class MethodData:
     validation: FrameTable
     images: ImageStore
     tracks: MelTracks | None = None
-    change: Change | None = None
 
 
 def open_method_data(
@@ -98,12 +88,7 @@ def validation_view(table: FrameTable, tasks: Sequence[Task]) -> FrameTable:
         held[:, k] &= task in tasks
     view = table.select(held.any(axis=1)[table.video])
     on = (view.splits == SPLITS.index("validation"))[view.video] & [task in tasks for task in TASKS]
-    return replace(
-        view,
-        au_mask=view.au_mask & on[:, :1],
-        expression_mask=view.expression_mask & on[:, 1],
-        va_mask=view.va_mask & on[:, 2],
-    )
+    return view.keep_labels(on)
 
 
 def without_images(table: FrameTable, paths: Sequence[str]) -> FrameTable:

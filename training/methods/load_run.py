@@ -27,11 +27,7 @@ def read_method_run(folder: Path) -> tuple[MethodRecipe, MethodNet]:
     """
     recipe = read_recipe(folder)
     net = build_network(recipe.net)
-    path = folder / WEIGHTS_FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} has no {WEIGHTS_FILE}: expected the folder of a trained method"
-        )
+    path = _file_in(folder, WEIGHTS_FILE)
     try:
         net.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
@@ -43,11 +39,7 @@ def read_method_run(folder: Path) -> tuple[MethodRecipe, MethodNet]:
 
 def read_recipe(folder: Path) -> MethodRecipe:
     """The recipe of a run, with all overrides."""
-    path = folder / RUN_FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} has no {RUN_FILE}: expected the folder of a trained method"
-        )
+    path = _file_in(folder, RUN_FILE)
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))["recipe"]
         base = find_recipe(saved["paper"], saved["preset"])
@@ -58,6 +50,12 @@ def read_recipe(folder: Path) -> MethodRecipe:
         raise ValueError(
             f"{path} is not of a method's run: {type(error).__name__}: {error}"
         ) from None
+
+
+def _file_in(folder: Path, name: str) -> Path:
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"{folder} has no {name}: expected the folder of a trained method")
+    return folder / name
 
 
 def _loss_term(saved: dict[str, Any]) -> LossTerm:

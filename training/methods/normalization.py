@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import torch
+from torch import Tensor
+
 from training.models.networks.mean_teacher_clip import CHANNEL_MEAN, CHANNEL_STD
 
 
@@ -14,6 +17,11 @@ class Normalization:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Normalize images [..., C, H, W] in 0..1."""
+        mean, std = (torch.tensor(each)[:, None, None] for each in (self.mean, self.std))
+        return (images - mean) / std
 
 
 NORMALIZATIONS: Final[dict[str, Normalization]] = {

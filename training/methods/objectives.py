@@ -26,6 +26,10 @@ RANK_WEIGHT: Final = 12.0
 TEACHER_WEIGHT: Final = 0.4
 """Weight of the teacher's loss on labeled samples (0.6 for the label's loss); 1 on the others."""
 
+TEMPERATURE: Final = 1.5
+TEACHER_JITTER: Final = 0.2
+"""Largest change of brightness of the EMA teacher's input, in units of the normalized range."""
+
 
 def supervised(recipe: MethodRecipe, au_weight: Tensor | None = None) -> Objective:
     """The recipe's own losses on the labels."""
@@ -36,15 +40,13 @@ def supervised(recipe: MethodRecipe, au_weight: Tensor | None = None) -> Objecti
     return objective
 
 
-def mean_teacher(
-    recipe: MethodRecipe, teacher: EmaModel, cure: bool = True, jitter: float = 0.2
-) -> Objective:
+def mean_teacher(recipe: MethodRecipe, teacher: EmaModel, cure: bool = True) -> Objective:
     """The recipe's losses, and with a growing weight the same against the EMA teacher's predictions
     where labels are missing (M5).
 
     `recipe.teacher_mean` says which samples the latter are means over. The teacher's input is
-    brighter or darker by up to `jitter` of the normalized range. With `cure` uncertain expressions
-    are separated from certain ones (rank regularization).
+    brighter or darker. With `cure` uncertain expressions are separated from certain ones (rank
+    regularization).
     """
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
@@ -52,7 +54,8 @@ def mean_teacher(
         parts = total_loss(recipe.losses, outputs, batch)
         teacher_input = dict(batch)
         for name in {"clip", "crops"} & batch.keys():
-            shift = torch.empty(len(batch[name])).uniform_(-jitter, jitter).to(batch[name])
+            shift = torch.empty(len(batch[name])).uniform_(-TEACHER_JITTER, TEACHER_JITTER)
+            shift = shift.to(batch[name])
             teacher_input[name] = batch[name] + shift.reshape(-1, *[1] * (batch[name].ndim - 1))
         targets = pseudo_targets(batch, teacher.predict(teacher_input))
         consistency = parts["loss"] * 0
@@ -109,44 +112,31 @@ def _mean_over_batch(
     return torch.stack(means).sum()
 
 
-def distillation(
-    recipe: MethodRecipe, teacher: EmaModel, temperature: float = 1.5, use_labels: bool = True
-) -> Objective:
+def distillation(recipe: MethodRecipe, teacher: EmaModel) -> Objective:
     """Soft targets of a frozen teacher of any recipe: 0.6 of the label's loss and 0.4 of the
     teacher's on labeled samples, the teacher's alone elsewhere (M8).
 
-    Without `use_labels` the teacher's alone everywhere. Outputs that both networks have are
-    distilled: expressions and bins as softened classes, AUs as probabilities, valence and arousal
-    (where there are no bins) by distance.
+    Outputs that both networks have are distilled: expressions and bins as softened classes, AUs as
+    probabilities, valence and arousal (where there are no bins) by distance.
     """
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
         outputs, predictions = net(batch), teacher.predict(batch)
-        weight = TEACHER_WEIGHT if use_labels else 1.0
-        label_losses = total_loss(recipe.losses, outputs, batch) if use_labels else {}
-        parts = {name: (1 - weight) * value for name, value in label_losses.items()}
-        label_loss = parts.pop("loss", 0)
-        teacher_losses = _teacher_losses(outputs, predictions, batch, weight, temperature)
-        if not parts and not teacher_losses:
-            raise ValueError(
-                "expected an output that teacher and student share, got "
-                f"{sorted(predictions)} and {sorted(outputs)}"
-            )
+        label_losses = total_loss(recipe.losses, outputs, batch)
+        parts = {name: (1 - TEACHER_WEIGHT) * value for name, value in label_losses.items()}
+        label_loss = parts.pop("loss")
+        teacher_losses = _teacher_losses(outputs, predictions, batch)
         parts |= {f"teacher:{name}": value for name, value in teacher_losses.items()}
-        parts["loss"] = sum(teacher_losses.values()) + label_loss  # type: ignore[assignment]
+        parts["loss"] = sum(teacher_losses.values()) + label_loss
         return parts
 
     return objective
 
 
 def _teacher_losses(
-    outputs: Mapping[str, Tensor],
-    predictions: Mapping[str, Tensor],
-    batch: Mapping[str, Tensor],
-    labeled_weight: float,
-    temperature: float,
+    outputs: Mapping[str, Tensor], predictions: Mapping[str, Tensor], batch: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The teacher's losses by output; a sample weighs `labeled_weight` if labeled, else 1."""
+    """The teacher's losses by output; a sample weighs `TEACHER_WEIGHT` if labeled, else 1."""
     losses: dict[str, Tensor] = {}
     for name, label in (
         ("expression_logit", "expression"),
@@ -166,14 +156,14 @@ def _teacher_losses(
             is_labeled = student.new_zeros(len(student))
         else:
             is_labeled = mask.flatten(0, batch_axes - 1).float()
-        weight = 1 - (1 - labeled_weight) * is_labeled
+        weight = 1 - (1 - TEACHER_WEIGHT) * is_labeled
         if name == "au_logit":
             wide = weight if weight.ndim == 2 else weight[:, None].expand_as(student)
             losses[name] = wide.mean() * bce(student, torch.sigmoid(target), wide)
         elif name == "va":
             losses[name] = weight.mean() * distill_values(student, target, weight)
         else:
-            losses[name] = weight.mean() * distill_classes(student, target, weight, temperature)
+            losses[name] = weight.mean() * distill_classes(student, target, weight, TEMPERATURE)
     return losses
 
 

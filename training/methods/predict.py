@@ -4,7 +4,7 @@ videos as its recipe runs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,10 +24,10 @@ from training.methods.run_over_videos import run_over_videos
 from training.models.stages import MethodNet
 
 _BATCH: Final = 128
-OUTPUT_HEADS: Final = ("au_logit", "expression_logit", "va")
+OUTPUT_HEADS: Final = frozenset(("au_logit", "expression_logit", "va"))
 
-WriteOutputs = Callable[[NDArray[np.int64], Mapping[str, Tensor]], None]
-"""Called with rows and the network's outputs for them."""
+Outputs = Iterator[tuple[NDArray[np.int64], Mapping[str, Tensor]]]
+"""Rows and the network's outputs for them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,28 +65,25 @@ def method_predictions(
     net.eval().to(device)
     form = InputSpec.of(net, recipe.sampling.form)
     builder = BatchBuilder(recipe, form, data, table)
-    logits: dict[str, NDArray[np.float32]] = {}
-
-    def write(rows: NDArray[np.int64], outputs: Mapping[str, Tensor]) -> None:
-        for name in OUTPUT_HEADS:
-            if name in outputs:
-                value = outputs[name].float().cpu().numpy()
-                empty = np.zeros((len(table), value.shape[-1]), np.float32)
-                logits.setdefault(name, empty)[rows] = value
-
     rows = np.flatnonzero(table.has_crop)
     rows = rows[np.lexsort((table.frame[rows], table.video[rows]))]
     if form.form == "frames":
-        _predict_frames(net, builder, rows, write, device)
+        outputs = _over_frames(net, builder, rows, device)
     elif is_causal(net):
         rows = subsample_to_fps(table, rows, input_fps)
-        run_over_videos(net, builder, rows, write, device)
+        outputs = run_over_videos(net, builder, rows, device)
     elif form.form == "clips":
-        _predict_clips(net, builder, rows, write, device)
+        outputs = _over_clips(net, builder, rows, device)
     elif recipe.sampler == "pairs":
-        _predict_videos(net, builder, rows, write, device)
+        outputs = _over_videos(net, builder, rows, device)
     else:
-        _predict_windows(net, builder, rows, recipe.sampling.drop_gaps, write, device)
+        outputs = _over_windows(net, builder, rows, device)
+    logits: dict[str, NDArray[np.float32]] = {}
+    for part, values in outputs:
+        for name in OUTPUT_HEADS & values.keys():
+            value = values[name].float().cpu().numpy()
+            empty = np.zeros((len(table), value.shape[-1]), np.float32)
+            logits.setdefault(name, empty)[part] = value
     return _to_predictions(table, rows, logits)
 
 
@@ -103,52 +100,40 @@ def run(net: MethodNet, inputs: Mapping[str, Tensor], device: str) -> dict[str, 
     return outputs
 
 
-def _predict_frames(
-    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], write: WriteOutputs, device: str
-) -> None:
+def _over_frames(
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], device: str
+) -> Outputs:
     for k in range(0, len(rows), _BATCH):
         part = rows[k : k + _BATCH]
-        write(part, run(net, builder.inputs(part), device))
+        yield part, run(net, builder.inputs(part), device)
 
 
-def _predict_clips(
-    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], write: WriteOutputs, device: str
-) -> None:
-    clips = clips_ending_at(
-        builder.table, rows, builder.form.length, builder.recipe.net.spacing, count_by="row"
-    )
+def _over_clips(
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], device: str
+) -> Outputs:
+    clips = clips_ending_at(builder.table, rows, builder.form.length, builder.recipe.net.spacing)
     each = max(1, _BATCH // builder.form.length)
     for k in range(0, len(rows), each):
-        write(rows[k : k + each], run(net, builder.inputs(clips[k : k + each]), device))
+        yield rows[k : k + each], run(net, builder.inputs(clips[k : k + each]), device)
 
 
-def _predict_windows(
-    net: MethodNet,
-    builder: BatchBuilder,
-    rows: NDArray[np.int64],
-    drop_gaps: bool,
-    write: WriteOutputs,
-    device: str,
-) -> None:
-    windows = covering_windows(builder.table, rows, builder.form.length, drop_gaps=drop_gaps)
+def _over_windows(
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], device: str
+) -> Outputs:
+    length, drop_gaps = builder.form.length, builder.recipe.sampling.drop_gaps
+    windows = covering_windows(builder.table, rows, length, drop_gaps=drop_gaps)
     first = first_occurrences(windows)
-    each = max(1, _BATCH // builder.form.length)
+    each = max(1, _BATCH // length)
     for k in range(0, len(windows), each):
         part, kept = windows[k : k + each], first[k : k + each]
         outputs = run(net, builder.inputs(part), device)
-        write(
-            part[kept],
-            {
-                name: outputs[name][torch.from_numpy(kept).to(device)]
-                for name in OUTPUT_HEADS
-                if name in outputs
-            },
-        )
+        mask = torch.from_numpy(kept).to(device)
+        yield part[kept], {name: outputs[name][mask] for name in OUTPUT_HEADS & outputs.keys()}
 
 
-def _predict_videos(
-    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], write: WriteOutputs, device: str
-) -> None:
+def _over_videos(
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], device: str
+) -> Outputs:
     """Predict as published for M7: intensities of all frames, then their mapping per video."""
     for video in np.split(rows, np.flatnonzero(np.diff(builder.table.video[rows])) + 1):
         parts = [
@@ -157,7 +142,7 @@ def _predict_videos(
         measured = [net.scaled(*net.measure(part.to(device))) for part in parts]  # type: ignore[operator]
         intensity, confidence = (torch.cat(each)[None] for each in zip(*measured, strict=True))
         outputs = run(net, {"intensity": intensity, "confidence": confidence}, device)
-        write(video, {name: outputs[name][0] for name in OUTPUT_HEADS if name in outputs})
+        yield video, {name: outputs[name][0] for name in OUTPUT_HEADS & outputs.keys()}
 
 
 def _to_predictions(

@@ -35,9 +35,7 @@ def face_crops(recipe: MethodRecipe, faces: FaceTable, size_px: int, channels: i
         points_px = ((points + 0.5) * (size_px / TEMPLATE_SIZE_PX) - 0.5).numpy()
         parts = np.stack([face_part_mask(each, size_px) for each in points_px])
         crops = torch.cat([crops, torch.from_numpy(parts)[:, None].float() / 255], dim=1)
-    norm = NORMALIZATIONS[recipe.normalization]
-    mean, std = (torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std))
-    return (crops - mean) / std
+    return NORMALIZATIONS[recipe.normalization].apply(crops)
 
 
 def first_frame(net: MethodNet, crops: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from training.default_model.batch_mixer import BatchMixer, Source, class_balance
 from training.default_model.build_trainer import load_real_faces, uniform_weights
 from training.default_model.default_recipe import recipe as default_recipe
 from training.engine.checkpoint import write_json, write_weights
-from training.engine.optimizer import OptimizerConfig
+from training.engine.optimizer import SHORT_COSINE, OptimizerConfig
 from training.engine.recipe import Recipe
 from training.engine.trainer import Trainer, TrainerConfig
 from training.losses.action_units import bce
@@ -34,17 +34,13 @@ TRUNK_FILE: Final = "trunk.safetensors"
 RECORD_FILE: Final = "trunk.json"
 
 
-def _optimizer() -> OptimizerConfig:
-    return OptimizerConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
-
-
 @dataclass(frozen=True, slots=True)
 class PretrainRecipe(Recipe):
     """Recipe of a trunk; `net` is the name of its backbone."""
 
     name: str = "trunk"
     net: str = "small_resnet"
-    optimizer: OptimizerConfig = field(default_factory=_optimizer)
+    optimizer: OptimizerConfig = SHORT_COSINE
     epochs: int = 16
     size_px: int = 64
     normalization: str = "half"
@@ -94,16 +90,13 @@ class _NormalizedBatches:
 
     def __init__(self, mixer: BatchMixer, recipe: PretrainRecipe) -> None:
         self._mixer, self._size_px = mixer, recipe.size_px
-        norm = NORMALIZATIONS[recipe.normalization]
-        self._mean, self._std = (
-            torch.tensor(each)[:, None, None] for each in (norm.mean, norm.std)
-        )
+        self._normalization = NORMALIZATIONS[recipe.normalization]
         self.steps_per_epoch = recipe.steps_per_epoch
 
     def get(self, step: int) -> Sequence[dict[str, Tensor]]:
         batch = self._mixer.build(step, self._size_px)
         names = ("expression", "expression_weight", "au", "au_weight")
-        crops = (batch["crops"] - self._mean) / self._std
+        crops = self._normalization.apply(batch["crops"])
         return [{"crops": crops, **{name: batch[name] for name in names}}]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from training.engine.recipe_overrides import apply_overrides
-from training.methods.recipe import MethodRecipe
+from training.methods.recipe import PRESETS, MethodRecipe
 from training.methods.validate_recipe import validate_recipe
 
 RECIPES: Final = (
@@ -32,6 +32,8 @@ def find_recipe(
     if module not in RECIPES:
         known = ", ".join(f"{each} ({paper})" for paper, each in names_by_paper.items())
         raise ValueError(f"unknown recipe {name!r}, expected one of {known}")
-    recipe = importlib.import_module(f"training.methods.recipes.{module}").recipe(preset)
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be one of {sorted(PRESETS)}, got {preset!r}")
+    recipe = getattr(importlib.import_module(f"training.methods.recipes.{module}"), preset.upper())
     assert isinstance(recipe, MethodRecipe)
     return validate_recipe(apply_overrides(recipe, overrides))

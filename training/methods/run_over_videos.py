@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -23,14 +23,10 @@ Videos = list[NDArray[np.int64]]
 
 
 def run_over_videos(
-    net: MethodNet,
-    builder: BatchBuilder,
-    rows: NDArray[np.int64],
-    write: Callable[[NDArray[np.int64], Mapping[str, Tensor]], None],
-    device: str,
-) -> None:
-    """Call `write` with the outputs of all `rows` (in order of video and frame); each video starts
-    with empty memory.
+    net: MethodNet, builder: BatchBuilder, rows: NDArray[np.int64], device: str
+) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+    """The rows of each video and their outputs; `rows` are in order of video and frame, and each
+    video starts with empty memory.
 
     The `frame` stage runs on batches of images, the stages with memory on one frame of every video
     at once.
@@ -40,18 +36,17 @@ def run_over_videos(
         np.split(rows, np.flatnonzero(np.diff(builder.table.video[rows])) + 1) if len(rows) else []
     )
     for group in _groups(sorted(videos, key=len, reverse=True)):
-        values = (
-            _frame_outputs(stages["frame"], builder, group, device) if "frame" in stages else {}
-        )
+        values: dict[str, Tensor] = {}
+        if "frame" in stages:
+            values |= _frame_outputs(stages["frame"], builder, group, device)
         if "audio" in stages:
             values |= _audio_outputs(net, stages["audio"], builder, group, device)
         for name in ("temporal", "graph"):
             if name in stages:
-                values |= _temporal_outputs(
-                    stages[name], values, [len(video) for video in group], device
-                )
+                lengths = [len(video) for video in group]
+                values |= _temporal_outputs(stages[name], values, lengths, device)
         for k, video in enumerate(group):
-            write(video, {name: value[k, : len(video)] for name, value in values.items()})
+            yield video, {name: value[k, : len(video)] for name, value in values.items()}
 
 
 def _groups(videos: Videos) -> Iterator[Videos]:

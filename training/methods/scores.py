@@ -10,9 +10,7 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training import metrics
 from training.datasets.frame_table import TASKS, FrameTable, Task
 from training.evaluation.dataset_metrics import plain
-from training.methods.predict import MethodPredictions, method_predictions
-
-__all__ = ["method_predictions", "method_scores", "scores_text"]
+from training.methods.predict import MethodPredictions
 
 THRESHOLD = 0.5
 

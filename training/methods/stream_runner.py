@@ -40,9 +40,6 @@ class StreamRunner:
         self._call = call
         self._tracks: dict[Hashable, _Memory] = {}
 
-    def active_tracks(self) -> list[Hashable]:
-        return list(self._tracks)
-
     def drop(self, track: Hashable) -> None:
         """Delete the memory of a track."""
         self._tracks.pop(track, None)

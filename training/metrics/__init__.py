@@ -25,9 +25,7 @@ from training.metrics.abaw import (
     va_sums,
 )
 from training.metrics.binary import (
-    PrecisionRecall,
     auroc,
-    average_precision,
     best_f1,
     best_threshold,
     f1,
@@ -35,7 +33,7 @@ from training.metrics.binary import (
 )
 from training.metrics.bootstrap import bootstrap
 from training.metrics.classes import accuracy, confusion, macro_f1
-from training.metrics.continuous import ccc, pearson, rmse, sign_agreement
+from training.metrics.continuous import ccc, rmse
 from training.metrics.reliability import (
     Reliability,
     au_reliability,
@@ -48,7 +46,6 @@ __all__ = [
     "EXPRESSION_UNLABELED",
     "VA_UNLABELED",
     "Metrics",
-    "PrecisionRecall",
     "Reliability",
     "accuracy",
     "au_metrics",
@@ -56,7 +53,6 @@ __all__ = [
     "au_score",
     "au_sums",
     "auroc",
-    "average_precision",
     "best_f1",
     "best_threshold",
     "bootstrap",
@@ -71,11 +67,9 @@ __all__ = [
     "labeled_expression",
     "labeled_va",
     "macro_f1",
-    "pearson",
     "precision_recall",
     "reliability",
     "rmse",
-    "sign_agreement",
     "va_metrics",
     "va_score",
     "va_sums",

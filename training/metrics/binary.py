@@ -71,11 +71,6 @@ def precision_recall(score: Scores, truth: Flags) -> PrecisionRecall:
     return PrecisionRecall(hits / predicted, hits / truth.sum(), threshold)
 
 
-def average_precision(score: Scores, truth: Flags) -> float:
-    """Area under the precision-recall steps, not interpolated; NaN if no row is positive."""
-    return precision_recall(score, truth).average_precision
-
-
 def best_f1(score: Scores, truth: Flags) -> float:
     """Maximum F1 over all thresholds: an upper bound for any threshold; 0 without positives."""
     if not truth.any():
@@ -84,14 +79,11 @@ def best_f1(score: Scores, truth: Flags) -> float:
     return float((2 * hits / (predicted + truth.sum())).max())
 
 
-def best_threshold(
-    probability: Scores, truth: Flags, low: float = 0.2, high: float = 0.8, slack: float = 0.0
-) -> float:
+def best_threshold(probability: Scores, truth: Flags, low: float = 0.2, high: float = 0.8) -> float:
     """Probability threshold of the best F1 within [low, high]; their mean without positives.
 
     All thresholds between two adjacent probabilities are equivalent, so the midpoint is returned;
-    of equally good intervals, the widest one. With `slack`, the lowest threshold whose F1 is at
-    most `slack` below the best.
+    of equally good intervals, the widest one.
     """
     if not truth.any():
         check_rows(probability, truth)
@@ -104,12 +96,8 @@ def best_threshold(
     bounded_lower = np.maximum(lower, low)
     bounded_upper = np.minimum(upper, high)
     score[(bounded_lower > bounded_upper) | (bounded_upper <= lower)] = -1
-    if slack > 0:
-        # Entries are ordered from high thresholds to low ones.
-        best = int(np.flatnonzero(score >= score.max() - slack)[-1])
-    else:
-        margin = np.where(score == score.max(), bounded_upper - bounded_lower, -1)
-        best = int(margin.argmax())
+    margin = np.where(score == score.max(), bounded_upper - bounded_lower, -1)
+    best = int(margin.argmax())
     return float((bounded_lower[best] + bounded_upper[best]) / 2)
 
 

@@ -66,30 +66,11 @@ def ccc(predicted: Values, truth: Values) -> float:
     return float(ccc_of_moments(moments(predicted - shift, truth - shift).sum(axis=0)))
 
 
-def pearson(predicted: Values, truth: Values) -> float:
-    """Pearson correlation of [N]; NaN without rows or if one side is constant."""
-    check_rows(predicted, truth)
-    if not len(truth):
-        return math.nan
-    p = predicted - predicted.mean(dtype=np.float64)
-    t = truth - truth.mean(dtype=np.float64)
-    return float(pearson_of_moments(moments(p, t).sum(axis=0)))
-
-
 def rmse(predicted: Values, truth: Values) -> float:
     """Root mean squared error of [N]; NaN without rows."""
     check_rows(predicted, truth)
     error = predicted.astype(np.float64) - truth
     return float(np.sqrt((error * error).mean())) if len(truth) else math.nan
-
-
-def sign_agreement(predicted: Values, truth: Values) -> float:
-    """Sign agreement rate (SAGR, Nicolaou et al. 2011) of [N]; NaN without rows.
-
-    Zero has a sign of its own: it agrees with zero alone.
-    """
-    check_rows(predicted, truth)
-    return float((np.sign(predicted) == np.sign(truth)).mean()) if len(truth) else math.nan
 
 
 def _count(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -80,6 +80,18 @@ class MethodNet(nn.Module, ABC):
     def stages(self) -> tuple[Stage, ...]:
         """The streaming form; ValueError if the configured network is not causal."""
 
+    def stage(
+        self,
+        name: str,
+        call: Callable[..., tuple[Tensor, ...]],
+        inputs: tuple[TensorForm, ...],
+        outputs: tuple[TensorForm, ...],
+        states: tuple[TensorForm, ...] = (),
+        **options: Any,
+    ) -> Stage:
+        """A stage that calls a function of this network; `options` are further ones of `Stage`."""
+        return Stage(name, StageCall(self, call), inputs, outputs, states, **options)
+
     def zeros(self, count: int = 1, device: str = "cpu") -> dict[str, Tensor]:
         """A batch of `count` zero samples."""
         return {
@@ -102,7 +114,7 @@ class FrameNet(MethodNet):
             outputs = self({"crops": crops})
             return tuple(outputs[form.name] for form in self.outputs)
 
-        return (Stage("frame", StageCall(self, frame), (self.crops,), self.outputs),)
+        return (self.stage("frame", frame, (self.crops,), self.outputs),)
 
 
 def over_time(net: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:

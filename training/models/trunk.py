@@ -7,6 +7,8 @@ from typing import Final
 
 from torch import Tensor, nn
 
+from training.models.backbones.resnet import init_convolutions
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -110,9 +112,7 @@ class Trunk(nn.Module):
 
 def initialize(module: nn.Module) -> None:
     """He initialization of convolutions; residual branches are scaled down to 0.2."""
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+    init_convolutions(module)
     for part in module.modules():
         if isinstance(part, Block) and part.add:
             assert isinstance(part.branch, nn.Sequential)

@@ -8,14 +8,7 @@ from pathlib import Path
 import click
 import cv2
 
-from training.synthesis.head_mesh import DEFAULT_DATA
-
-_DATA = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA,
-    show_default=True,
-)
+from training.synthesis.data_option import data_option
 
 
 @click.group()
@@ -32,7 +25,7 @@ def main() -> None:
 )
 @click.option("--size", "size_px", type=click.IntRange(64, 1024), default=160, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
-@_DATA
+@data_option
 def images(
     count: int, seed: int, out: Path, rig: str, size_px: int, workers: int, data: Path
 ) -> None:
@@ -63,7 +56,7 @@ def images(
     show_default=True,
     help="Render the videos of one split only; the other one can be added to the same folder.",
 )
-@_DATA
+@data_option
 def videos(size: str, seed: int, out: Path, workers: int, split: str, data: Path) -> None:
     """Write RenderWild (synthetic videos in the Aff-Wild2 layout); rerun to resume."""
     from training.synthesis.videos.video_file import VideoFileError
@@ -90,7 +83,7 @@ def videos(size: str, seed: int, out: Path, workers: int, split: str, data: Path
     help="Number of random faces to show instead of one action unit at a time.",
 )
 @click.option("--landmarks", is_flag=True, help="Draw the 68 landmarks on random faces.")
-@_DATA
+@data_option
 def contact_sheet(
     out: Path, rig: str, seed: int, samples: int, landmarks: bool, data: Path
 ) -> None:
@@ -108,7 +101,7 @@ def contact_sheet(
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("assets/demo.mp4")
 )
-@_DATA
+@data_option
 def demo(out: Path, data: Path) -> None:
     """Write the demo clip and its ground truth."""
     from training.synthesis.demo_clip import write_demo

@@ -24,11 +24,11 @@ from rich.table import Table
 from faceaffect.labels import AU_NAMES
 from training.synthesis.au_targets import RIG_NAMES
 from training.synthesis.contact_sheet import crop_face
+from training.synthesis.data_option import data_option
 from training.synthesis.expression_sampler import PRESENT_INTENSITY, Expression
 from training.synthesis.face_renderer import FaceRenderer
-from training.synthesis.head_mesh import DEFAULT_DATA, FloatArray, load_head
+from training.synthesis.head_mesh import FloatArray, load_head
 from training.synthesis.identity import Identity
-from training.synthesis.scene import CameraPose, sample_appearance
 
 _GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 _YAWS_DEG = (0.0, 15.0, -15.0, 30.0)
@@ -98,23 +98,16 @@ def _crop(
     )
     vertices, _ = renderer.deform_head(identity, rig, expression)
     yaw = _YAWS_DEG[person % len(_YAWS_DEG)]
-    camera_pose = CameraPose(np.array([yaw, 0, 0], np.float32), 25.0, np.zeros(2, np.float32), 1.0)
-    camera = renderer.camera_view(camera_pose, identity.vertices)
-    appearance = sample_appearance(np.random.default_rng([seed, person]), identity)
-    drawn = renderer.draw(identity, vertices, expression, appearance, camera)
-    pixels = (drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])).clip(0, 1) * 255
+    pixels, camera = renderer.draw_on_gray(
+        identity, vertices, expression, yaw, [seed, person], framed=identity.vertices
+    )
     return crop_face(pixels, camera.project(identity.vertices[renderer.landmark_index])) @ _GRAY
 
 
 @click.command()
 @click.option("--people", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--seed", type=int, default=3, show_default=True)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA,
-    show_default=True,
-)
+@data_option
 @click.option(
     "--json",
     "json_path",

@@ -117,5 +117,5 @@ def draw_torso(background: FloatArray, camera: CameraView, appearance: Appearanc
     cv2.fillPoly(mask, [np.rint(outline * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
     soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32)[..., None]
     light = 0.5 * (appearance.sky_rgb + appearance.ground_rgb) + 0.3 * appearance.light_rgb[0]
-    rgb = np.clip(appearance.shirt_rgb * light, 0, 1) ** (1 / 2.2)
+    rgb = np.clip(appearance.materials.shirt_rgb * light, 0, 1) ** (1 / 2.2)
     return np.asarray(background * (1 - soft) + rgb * soft, np.float32)

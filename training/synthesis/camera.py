@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -101,9 +101,4 @@ def zoom_to_face(
     fit = np.eye(4, dtype=np.float32)
     fit[0, 0] = fit[1, 1] = factor
     fit[:2, 3] = -factor * ndc + np.asarray(shift_fraction) * np.array([2, -2])
-    return CameraView(
-        view.head_to_camera,
-        (fit @ view.head_to_clip).astype(np.float32),
-        view.view_offset,
-        view.size_px,
-    )
+    return replace(view, head_to_clip=(fit @ view.head_to_clip).astype(np.float32))

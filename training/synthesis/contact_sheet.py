@@ -14,7 +14,6 @@ from faceaffect.labels import AU_NAMES
 from training.synthesis.expression_sampler import EXTRA_AU_NAMES, Expression
 from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import load_head
-from training.synthesis.scene import CameraPose, sample_appearance
 
 CROP_PX = 112
 
@@ -51,21 +50,12 @@ def au_sheet(data_dir: Path, rig: str, seed: int, people: int = 3) -> NDArray[np
         for person in range(people):
             identity = renderer.identity(seed, person)
             for value in (0.0, 0.5, 1.0):
-                rng = np.random.default_rng([seed, person])
                 expression = Expression({unit: (value, value)}, (0.0, 0.0), {unit: person})
                 vertices, intensity = renderer.deform_head(identity, rig, expression)
-                camera_pose = CameraPose(
-                    np.array([8.0 * person - 8, 0, 0], np.float32),
-                    25.0,
-                    np.zeros(2, np.float32),
-                    1.0,
+                image, camera = renderer.draw_on_gray(
+                    identity, vertices, expression, 8.0 * person - 8, [seed, person]
                 )
-                camera = renderer.camera_view(camera_pose, vertices)
-                drawn = renderer.draw(
-                    identity, vertices, expression, sample_appearance(rng, identity), camera
-                )
-                image = drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])
-                pixels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
+                pixels = np.rint(image).astype(np.uint8)
                 crop = crop_face(pixels, camera.project(vertices[renderer.landmark_index]))
                 tiles.append(_label(crop[..., ::-1], f"{unit} {value} lip {intensity[10]:.2f}"))
     return _grid(tiles, 3 * people)

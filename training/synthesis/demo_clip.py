@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES
 from training.synthesis.backgrounds import draw_torso
-from training.synthesis.camera import CameraView, look_at_head, zoom_to_face
-from training.synthesis.draw_call import Appearance, Assets
+from training.synthesis.camera import look_at_head, zoom_to_face
+from training.synthesis.draw_call import Appearance, Assets, Materials
 from training.synthesis.expression_sampler import Expression
 from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import FloatArray, load_head
@@ -74,8 +74,7 @@ def _interpolate(time_s: float, times: list[float]) -> tuple[int, float]:
 def expression_at(time_s: float) -> Expression:
     """Returns the expression at a time of the clip."""
     k, weight = _interpolate(time_s, [key[0] for key in _KEYFRAMES])
-    before = _KEYFRAMES[k][1]
-    after = _KEYFRAMES[k + 1][1]
+    (_, before), (_, after) = _KEYFRAMES[k : k + 2]
     units = {
         name: (1 - weight) * before.get(name, 0.0) + weight * after.get(name, 0.0)
         for name in {**before, **after}
@@ -112,14 +111,16 @@ def _demo_identity(renderer: FaceRenderer) -> Identity:
             "eyebrow001",
             "hair_ponytail01",
         ),
-        skin_tint=np.array([0.98, 0.98, 0.98], np.float32),
-        hair_tint=np.array([0.9, 0.75, 0.62], np.float32),
-        brow_tint=np.array([0.8, 0.62, 0.5], np.float32),
-        stubble=np.zeros(4, np.float32),
-        lip_red=0.22,
+        materials=Materials(
+            skin_tint=np.array([0.98, 0.98, 0.98], np.float32),
+            hair_tint=np.array([0.9, 0.75, 0.62], np.float32),
+            brow_tint=np.array([0.8, 0.62, 0.5], np.float32),
+            stubble=np.zeros(4, np.float32),
+            lip_red=0.22,
+            shirt_rgb=np.array([0.05, 0.14, 0.22], np.float32),
+        ),
         wrinkle_gain=0.55,
         neutral_wrinkles=np.zeros(12, np.float32),
-        shirt_rgb=np.array([0.05, 0.14, 0.22], np.float32),
     )
 
 
@@ -131,13 +132,8 @@ def _demo_appearance(identity: Identity) -> Appearance:
         light_rgb=np.array([[0.80, 0.75, 0.69], [0.17, 0.19, 0.23]], np.float32),
         sky_rgb=np.array([0.46, 0.48, 0.52], np.float32),
         ground_rgb=np.array([0.31, 0.28, 0.26], np.float32),
-        skin_tint=identity.skin_tint,
+        materials=identity.materials,
         skin=np.array([0.10, 18.0, 0.35, 2.2], np.float32),
-        stubble=identity.stubble,
-        lip_red=identity.lip_red,
-        hair_tint=identity.hair_tint,
-        brow_tint=identity.brow_tint,
-        shirt_rgb=identity.shirt_rgb,
     )
 
 
@@ -166,9 +162,7 @@ def _draw_frames(data_dir: Path) -> tuple[list[NDArray[np.uint8]], list[FloatArr
         time_s = number / FPS
         vertices, intensity = renderer.deform_head(identity, "arkit", expression_at(time_s))
         rotated = look_at_head(pose_at(time_s), FOV_DEG, WIDTH_PX)
-        camera = CameraView(
-            rotated.head_to_camera, fit @ rotated.head_to_clip, rotated.view_offset, WIDTH_PX
-        )
+        camera = replace(rotated, head_to_clip=fit @ rotated.head_to_clip)
         drawn = renderer.draw(identity, vertices, expression_at(time_s), appearance, camera)
         image = drawn[..., :3] + draw_torso(background, framed, appearance) * (1 - drawn[..., 3:])
         pixels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)

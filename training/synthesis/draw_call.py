@@ -6,30 +6,39 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from training.synthesis.camera import CameraView
 from training.synthesis.head_mesh import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """Skin, hair and clothes of a person; colors are linear RGB."""
+
+    skin_tint: FloatArray  # [3] factors
+    hair_tint: FloatArray  # [3]
+    brow_tint: FloatArray  # [3]
+    stubble: FloatArray  # [4] linear RGB, strength
+    lip_red: float
+    shirt_rgb: FloatArray  # [3]
+    fold_blur: float = 0.0  # softness of the folds, mipmap bias of the wrinkle maps
 
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
     """Lighting and materials of one image; colors are linear RGB."""
 
+    materials: Materials
+
     light_dir: FloatArray  # [2, 3] unit, towards the light, camera axes
     light_rgb: FloatArray  # [2, 3]
     sky_rgb: FloatArray  # [3]
     ground_rgb: FloatArray  # [3]
-    skin_tint: FloatArray  # [3]
     skin: FloatArray  # [4] specular, gloss, wrap, fold darkness
-    stubble: FloatArray  # [4] linear RGB, strength
-    lip_red: float
-    hair_tint: FloatArray  # [3]
-    brow_tint: FloatArray  # [3]
-    shirt_rgb: FloatArray  # [3]
     # towards the brightest part of the sky
     sky_dir: FloatArray = field(default_factory=lambda: np.array([0.0, 0.8, 0.6], np.float32))
     # fraction of the key light and of the sky that a shadow blocks
     shadow_strength: tuple[float, float] = (0.0, 0.0)
     shadow_softness: tuple[float, float] = (0.006, 0.04)  # blur radius, fraction of the shadow map
-    fold_blur: float = 0.0  # mipmap bias of the wrinkle maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +57,7 @@ class DrawCall:
 
     vertices: FloatArray  # [N, 3] decimeters, deformed
     neutral_vertices: FloatArray  # [N, 3] the head without expression; hair is fitted to it
-    head_to_camera: FloatArray  # [3, 3]
-    head_to_clip: FloatArray  # [4, 4]
-    view_offset: FloatArray  # [3]
+    camera: CameraView
     wrinkle_left: FloatArray  # [12]
     wrinkle_right: FloatArray  # [12]
     assets: Assets

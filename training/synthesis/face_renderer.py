@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,12 @@ from training.synthesis.identity import Identity, sample_identity
 from training.synthesis.landmark_vertices import landmark_vertices, lip_openings, lip_pairs
 from training.synthesis.mesh_points import load_mesh_points
 from training.synthesis.occluders import add_occluders
-from training.synthesis.scene import CameraPose, sample_appearance, sample_camera_pose
+from training.synthesis.scene import (
+    CameraPose,
+    sample_appearance,
+    sample_camera_pose,
+    vary_skin_tint,
+)
 from training.synthesis.wrinkles import WRINKLE_NAMES
 
 FACES_PER_IDENTITY: Final[int] = 6
@@ -128,15 +133,34 @@ class FaceRenderer:
         draw_call = DrawCall(
             vertices=vertices,
             neutral_vertices=identity.vertices,
-            head_to_camera=camera.head_to_camera,
-            head_to_clip=camera.head_to_clip,
-            view_offset=camera.view_offset,
+            camera=camera,
             wrinkle_left=identity.wrinkle_gain * left + identity.neutral_wrinkles,
             wrinkle_right=identity.wrinkle_gain * right + identity.neutral_wrinkles,
             assets=identity.assets,
             appearance=appearance,
         )
         return self.head_renderer.draw(draw_call)
+
+    def draw_on_gray(
+        self,
+        identity: Identity,
+        vertices: FloatArray,
+        expression: Expression,
+        yaw_deg: float,
+        key: list[int],
+        framed: FloatArray | None = None,
+    ) -> tuple[FloatArray, CameraView]:
+        """Renders a person in front of even gray, RGB [S, S, 3] in 0..255, and the camera.
+
+        `key` seeds lighting and exposure; the camera is zoomed to the vertices `framed`, by default
+        those that are drawn.
+        """
+        pose_deg = np.array([yaw_deg, 0, 0], np.float32)
+        camera_pose = CameraPose(pose_deg, 25.0, np.zeros(2, np.float32), 1.0)
+        camera = self.camera_view(camera_pose, vertices if framed is None else framed)
+        appearance = sample_appearance(np.random.default_rng(key), identity)
+        drawn = self.draw(identity, vertices, expression, appearance, camera)
+        return (drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])).clip(0, 1) * 255, camera
 
     def render(self, seed: int, index: int, rig_choice: str) -> LabeledFace:
         """Renders face `index` of a seed; deterministic and independent of the rendering order."""
@@ -148,11 +172,7 @@ class FaceRenderer:
         expression = sample_expression(rng, rig)
         vertices, intensity = self.deform_head(identity, rig, expression)
         camera_pose = sample_camera_pose(rng)
-        appearance = sample_appearance(rng, identity)
-        appearance = replace(
-            appearance,
-            skin_tint=appearance.skin_tint * (1 + rng.normal(0, 0.03, 3)).astype(np.float32),
-        )
+        appearance = vary_skin_tint(rng, sample_appearance(rng, identity))
         camera = self.camera_view(camera_pose, vertices)
         drawn = self.draw(identity, vertices, expression, appearance, camera)
         regions = self.head_renderer.draw_regions()

@@ -20,19 +20,17 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from training.labeling.mediapipe_teacher import POINT_COUNT, MediaPipeTeacher, Roi
+from training.synthesis.data_option import data_option
 from training.synthesis.expression_sampler import Expression
 from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import (
-    DEFAULT_DATA,
     FACE_ISLAND,
-    FloatArray,
     HeadMesh,
     load_head,
     uv_island,
 )
 from training.synthesis.identity import Identity
 from training.synthesis.mesh_points import PUPILS, TABLE_PATH
-from training.synthesis.scene import CameraPose, sample_appearance
 
 MAX_ERROR: Final[float] = 0.035
 """Largest mean distance of a stored point, relative to the interocular distance."""
@@ -62,15 +60,12 @@ def _distances(
 
     Distances are relative to the interocular distance. Returns None if the teacher finds no face.
     """
-    pose_deg = np.array([yaw_deg, 0, 0], np.float32)
-    camera_pose = CameraPose(pose_deg, 25.0, np.zeros(2, np.float32), 1.0)
-    camera = renderer.camera_view(camera_pose, identity.vertices)
-    appearance = sample_appearance(np.random.default_rng([_SEED, person]), identity)
     neutral = Expression({}, (0.0, 0.0), {})
-    drawn = renderer.draw(identity, identity.vertices, neutral, appearance, camera)
-    composite: FloatArray = drawn[..., :3] + 0.55 * (1 - drawn[..., 3:])
-    image = np.rint(composite.clip(0, 1) * 255).astype(np.uint8)
-    outputs = teacher.predict_refined(image, Roi((127.5, 127.5), 250.0))
+    image, camera = renderer.draw_on_gray(
+        identity, identity.vertices, neutral, yaw_deg, [_SEED, person]
+    )
+    pixels = np.rint(image).astype(np.uint8)
+    outputs = teacher.predict_refined(pixels, Roi((127.5, 127.5), 250.0))
     if outputs.presence < 0.5:
         return None
     landmarks_xy = camera.project(identity.vertices[renderer.landmark_index])
@@ -112,12 +107,7 @@ def fit_mesh_points(
 @click.command()
 @click.option("--teacher", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option("--people", type=click.IntRange(1), default=24, show_default=True)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA,
-    show_default=True,
-)
+@data_option
 def main(teacher: Path, people: int, data: Path) -> None:
     """Recompute the subset and store it beside this file."""
     table = fit_mesh_points(data, teacher, people)

@@ -45,10 +45,8 @@ REGION_NAMES = ("background", "face", "eyes", "mouth", "hair", "neck")
 
 REGION_FACE, REGION_EYES, REGION_MOUTH, REGION_HAIR = 1, 2, 3, 4
 
-_APPEARANCE_UNIFORMS = (
-    *("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin"),
-    *("stubble", "shirt_rgb", "lip_red", "fold_blur"),
-)
+_LIGHT_UNIFORMS = ("light_dir", "light_rgb", "sky_rgb", "ground_rgb", "skin")
+_MATERIAL_UNIFORMS = ("stubble", "shirt_rgb", "lip_red", "fold_blur")
 
 
 @dataclass(slots=True)
@@ -154,13 +152,17 @@ class HeadRenderer:
         return np.ascontiguousarray(raw.reshape(self.size_px, self.size_px, 4)[::-1, :, 0])
 
     def _set_uniforms(self, draw_call: DrawCall) -> None:
-        appearance = draw_call.appearance
-        self._set("head_to_clip", draw_call.head_to_clip.T)
-        self._set("head_to_camera", draw_call.head_to_camera.T)
-        for name in _APPEARANCE_UNIFORMS:
-            self._set(name, getattr(appearance, name))
-        for name in ("view_offset", "wrinkle_left", "wrinkle_right"):
-            self._set(name, getattr(draw_call, name))
+        camera, appearance = draw_call.camera, draw_call.appearance
+        self._set("head_to_clip", camera.head_to_clip.T)
+        self._set("head_to_camera", camera.head_to_camera.T)
+        self._set("view_offset", camera.view_offset)
+        for source, names in (
+            (appearance, _LIGHT_UNIFORMS),
+            (appearance.materials, _MATERIAL_UNIFORMS),
+            (draw_call, ("wrinkle_left", "wrinkle_right")),
+        ):
+            for name in names:
+                self._set(name, getattr(source, name))
 
     def _set(self, name: str, value: FloatArray | float | tuple[float, ...]) -> None:
         """Sets a float uniform in every program that has it."""
@@ -201,10 +203,9 @@ class HeadRenderer:
         """Renders the shadow maps of the key light and the sky from the uploaded skin vertices."""
         appearance = draw_call.appearance
         directions = (appearance.light_dir[0], appearance.sky_dir)
-        self._set(
-            "camera_to_light",
-            self._shadows.cast(draw_call.head_to_camera, directions, appearance.shadow_strength),
-        )
+        head_to_camera = draw_call.camera.head_to_camera
+        to_light = self._shadows.cast(head_to_camera, directions, appearance.shadow_strength)
+        self._set("camera_to_light", to_light)
         self._set("shadow_strength", appearance.shadow_strength)
         self._set("shadow_softness", appearance.shadow_softness)
         self._frame.use()
@@ -283,21 +284,12 @@ class HeadRenderer:
         drawable.dynamic.write(attributes.astype("f4").tobytes())
         self._render(drawable, kind, tint, texture)
 
-    def _upload_skin(self, draw_call: DrawCall, attributes: FloatArray) -> None:
-        drawable = self._drawable("skin")
-        drawable.dynamic.write(attributes.astype("f4").tobytes())
-        self._cast_shadows(draw_call)
-        self._render(drawable, SKIN, draw_call.appearance.skin_tint, draw_call.assets.skin)
-
     def _render(self, drawable: _Drawable, kind: int, tint: FloatArray, texture: str) -> None:
         _uniform(self._programs[kind, False], "tint").value = tuple(float(c) for c in tint)
         vertex_array = self._vertex_array(drawable, kind)
-        is_hair = kind == HAIR and texture.startswith("hair_")
-        region = (
-            REGION_HAIR
-            if is_hair
-            else {EYE: REGION_EYES, MOUTH: REGION_MOUTH}.get(kind, REGION_FACE)
-        )
+        region = {EYE: REGION_EYES, MOUTH: REGION_MOUTH}.get(kind, REGION_FACE)
+        if kind == HAIR and texture.startswith("hair_"):
+            region = REGION_HAIR
         self._draw_list.append((drawable, kind, region, texture))
         self._texture(texture).use(0)
         if kind != HAIR:
@@ -326,7 +318,11 @@ class HeadRenderer:
             [folds[mesh.source], (island != MOUTH_ISLAND) & (island != SOCKET_ISLAND)], axis=1
         )
         attributes = np.concatenate([vertices[mesh.source], normals[mesh.source], shade], axis=1)
-        self._upload_skin(draw_call, attributes)
+        drawable = self._drawable("skin")
+        drawable.dynamic.write(attributes.astype("f4").tobytes())
+        self._cast_shadows(draw_call)
+        tint = draw_call.appearance.materials.skin_tint
+        self._render(drawable, SKIN, tint, draw_call.assets.skin)
 
     def _neutral_folds(self, draw_call: DrawCall) -> FloatArray:
         """Returns the cached concavity [N] of the neutral head.
@@ -380,15 +376,14 @@ class HeadRenderer:
             )
 
     def _draw_hairy_parts(self, draw_call: DrawCall) -> None:
-        appearance = draw_call.appearance
-        assets = draw_call.assets
+        materials, assets = draw_call.appearance.materials, draw_call.assets
         brows = self._part_attributes(assets.brows, draw_call.vertices, HAIR)
-        self._draw_part(assets.brows, HAIR, appearance.brow_tint, "brow_" + assets.brows, brows)
+        self._draw_part(assets.brows, HAIR, materials.brow_tint, "brow_" + assets.brows, brows)
         lid_offset = (draw_call.vertices - draw_call.neutral_vertices)[
             self._lash_lid
         ]  # lashes follow
         lashes = self._part_attributes("eyelashes", draw_call.neutral_vertices, HAIR, lid_offset)
-        self._draw_part("eyelashes", HAIR, appearance.brow_tint * 0.6, "eyelashes01", lashes)
+        self._draw_part("eyelashes", HAIR, materials.brow_tint * 0.6, "eyelashes01", lashes)
         if assets.hair is None:
             return
         drawable = self._drawable(assets.hair)
@@ -397,4 +392,4 @@ class HeadRenderer:
             attributes = self._part_attributes(assets.hair, draw_call.neutral_vertices, HAIR)
             drawable.dynamic.write(attributes.astype("f4").tobytes())
             drawable.cached_for = key
-        self._render(drawable, HAIR, appearance.hair_tint, assets.hair)
+        self._render(drawable, HAIR, materials.hair_tint, assets.hair)

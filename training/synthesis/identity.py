@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthesis.draw_call import Assets
+from training.synthesis.draw_call import Assets, Materials
 from training.synthesis.head_mesh import FloatArray, HeadMesh
 
 _SHAPE_GROUPS: Final[dict[str, float]] = {
@@ -66,15 +66,9 @@ class Identity:
     number: int
     vertices: FloatArray  # [N, 3] decimeters
     assets: Assets
-    skin_tint: FloatArray  # [3] linear RGB factors
-    hair_tint: FloatArray  # [3]
-    brow_tint: FloatArray  # [3]
-    stubble: FloatArray  # [4] linear RGB, strength
-    lip_red: float
+    materials: Materials
     wrinkle_gain: float  # depth of expression folds
     neutral_wrinkles: FloatArray  # [12] depth of folds without expression
-    shirt_rgb: FloatArray  # [3] linear
-    fold_blur: float = 0.0  # softness of the folds, mipmap bias of the wrinkle maps
 
 
 def sample_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Identity:
@@ -94,22 +88,13 @@ def sample_identity(head: HeadMesh, rng: np.random.Generator, number: int) -> Id
     gain = float(np.clip(rng.normal(0.85 + 0.35 * oldness, 0.22), 0.6, 1.5))
     has_wrinkle = rng.random(12) < 0.25 + 0.5 * oldness
     neutral_wrinkles = has_wrinkle * rng.beta(1.2, 4.0, 12) * (0.25 + 0.75 * oldness)
-    return Identity(
-        number=number,
-        vertices=vertices,
-        assets=assets,
-        skin_tint=tint,
-        hair_tint=hair_tint,
-        brow_tint=brow_tint,
-        stubble=np.array([*(0.05 * brow_tint + 0.006), beard], np.float32),
-        lip_red=lip_red,
-        wrinkle_gain=gain,
-        neutral_wrinkles=neutral_wrinkles.astype(np.float32),
-        fold_blur=float(rng.uniform(0.0, 2.2)),
-        shirt_rgb=(rng.random() ** 2 * 0.7 * (0.35 + 0.65 * rng.random(3)) + 0.01).astype(
-            np.float32
-        ),
+    fold_blur = float(rng.uniform(0.0, 2.2))
+    shirt_rgb = rng.random() ** 2 * 0.7 * (0.35 + 0.65 * rng.random(3)) + 0.01
+    stubble = np.array([*(0.05 * brow_tint + 0.006), beard], np.float32)
+    materials = Materials(
+        tint, hair_tint, brow_tint, stubble, lip_red, shirt_rgb.astype(np.float32), fold_blur
     )
+    return Identity(number, vertices, assets, materials, gain, neutral_wrinkles.astype(np.float32))
 
 
 def center_on_eyes(head: HeadMesh, vertices: FloatArray) -> FloatArray:

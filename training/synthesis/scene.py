@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def sample_appearance(rng: np.random.Generator, identity: Identity) -> Appearanc
         ),
         sky_rgb=(sky.clip(0.02) * exposure).astype(np.float32),
         ground_rgb=(ground.clip(0.02) * exposure).astype(np.float32),
-        skin_tint=identity.skin_tint,
+        materials=identity.materials,
         skin=np.array(
             [
                 rng.uniform(0.03, 0.30),
@@ -75,13 +75,14 @@ def sample_appearance(rng: np.random.Generator, identity: Identity) -> Appearanc
             ],
             np.float32,
         ),
-        stubble=identity.stubble,
-        lip_red=identity.lip_red,
-        hair_tint=identity.hair_tint,
-        brow_tint=identity.brow_tint,
-        shirt_rgb=identity.shirt_rgb,
         sky_dir=_direction(rng.normal(0, 20), rng.uniform(45, 75)),
         shadow_strength=(float(rng.uniform(0.3, 1.0)), float(rng.uniform(0.25, 0.8))),
         shadow_softness=(float(rng.uniform(0.003, 0.02)), float(rng.uniform(0.02, 0.06))),
-        fold_blur=identity.fold_blur,
     )
+
+
+def vary_skin_tint(rng: np.random.Generator, appearance: Appearance) -> Appearance:
+    """Returns the appearance with a slightly different skin color, as of another camera."""
+    materials = appearance.materials
+    tint = materials.skin_tint * (1 + rng.normal(0, 0.03, 3)).astype(np.float32)
+    return replace(appearance, materials=replace(materials, skin_tint=tint))

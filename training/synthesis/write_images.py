@@ -33,15 +33,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from training.datasets.progress_bar import count_progress
 from training.synthesis.face_renderer import VALIDATION_STRIDE, FaceRenderer, LabeledFace
 from training.synthesis.head_mesh import load_head
 
@@ -136,15 +129,8 @@ def write_images(config: ImageSetConfig, out_dir: Path, data_dir: Path, workers:
     _check_config(config, out_dir)
     shards = range((config.count + SHARD_FACES - 1) // SHARD_FACES)
     missing = [shard for shard in shards if not shard_path(out_dir, shard).exists()]
-    columns = (
-        TextColumn("faces"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     rendered = 0
-    with Progress(*columns) as progress:
+    with count_progress() as progress:
         completed = sum(
             min(SHARD_FACES, config.count - k * SHARD_FACES)
             for k in shards

@@ -20,7 +20,13 @@ MICROPHONE_PREFIX: Final = MICROPHONE + ":"
 
 
 class AudioError(FaceAffectError, ValueError):
-    """Audio that cannot be read; the message says what was expected and what to do."""
+    """Audio that cannot be read; the message says what was expected and what to do.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> issubclass(fa.AudioError, ValueError)
+        True
+    """
 
 
 class AudioSource(Protocol):

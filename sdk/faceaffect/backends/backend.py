@@ -17,7 +17,13 @@ HeadOutputs = dict[str, FloatArray]
 
 
 class BackendError(FaceAffectError, RuntimeError):
-    """A backend that cannot be used here: which, why, and what to do."""
+    """A backend that cannot be used here: which, why, and what to do.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> issubclass(fa.BackendError, RuntimeError)
+        True
+    """
 
 
 class Backend(Protocol):

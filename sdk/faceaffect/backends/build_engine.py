@@ -41,7 +41,9 @@ class EngineSettings:
         max_faces: Largest batch.
         size_px: Side of the crops.
         dla_core: Deep-learning accelerator; None: the GPU.
-        optimization_level: See `TensorRTOptions`, as the rest.
+        optimization_level: See `TensorRTOptions`, as `profile_per_batch_size`.
+        input_name: Name of the network's input.
+        sides_px: Smallest, usual and largest side of the input if it varies.
     """
 
     precision: str
@@ -50,6 +52,8 @@ class EngineSettings:
     dla_core: int | None = None
     optimization_level: int | None = None
     profile_per_batch_size: bool = False
+    input_name: str = "crops"
+    sides_px: tuple[int, int, int] | None = None
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -146,10 +150,11 @@ def _add_profiles(
     """
     sizes = settings.batch_sizes
     ranges = [(n, n) for n in sizes] if settings.profile_per_batch_size else [(sizes[0], sizes[-1])]
-    for limits in ranges:
-        smallest, largest = ((n, 3, settings.size_px, settings.size_px) for n in limits)
+    sides = settings.sides_px or (settings.size_px,) * 3
+    for first, last in ranges:
+        shapes = [(n, 3, side, side) for n, side in zip((first, first, last), sides, strict=True)]
         profile: trt.IOptimizationProfile = builder.create_optimization_profile()
-        profile.set_shape("crops", smallest, smallest, largest)
+        profile.set_shape(settings.input_name, *shapes)
         config.add_optimization_profile(profile)
 
 

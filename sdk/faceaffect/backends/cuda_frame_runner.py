@@ -289,12 +289,15 @@ class CudaFrameRunner:
                 self._block.address,
                 block.nbytes,
             )
+            color = frame.color.coefficients
             if isinstance(frame, DeviceFrame):
                 needed: int = self._cuda.pack_device_upload(
-                    frame.gpu, frame.pixel_format.value, *target, self._stream
+                    frame.gpu, frame.pixel_format.value, *target, self._stream, color
                 )
             else:
-                needed = self._cuda.pack_upload(frame.pixels, frame.pixel_format.value, *target)
+                needed = self._cuda.pack_upload(
+                    frame.planes, frame.pixel_format.value, *target, color
+                )
             if needed <= block.nbytes:
                 return needed
             self._allocate_upload(1 << (needed - 1).bit_length())

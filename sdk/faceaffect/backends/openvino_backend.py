@@ -19,13 +19,14 @@ from faceaffect.backends.backend import (
 from faceaffect.backends.cpu_model_selection import select_cpu_model
 from faceaffect.bundle.bundle import MODEL_FILE, Bundle
 from faceaffect.bundle.model_spec import HEADS, BundleError
+from faceaffect.system.install_command import install_command
 from faceaffect.types import FloatArray
 
 
 def unavailable_reason() -> str:
     """Reason why OpenVINO cannot be used, or an empty string."""
     if importlib.util.find_spec("openvino") is None:
-        return "openvino is not installed; pip install 'faceaffect[openvino]'"
+        return f"openvino is not installed; {install_command('openvino')}"
     return ""
 
 

@@ -6,13 +6,9 @@ at its first frame.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,39 +19,19 @@ from faceaffect.backends.backend import (
     HeadOutputs,
     TensorRTOptions,
 )
-from faceaffect.backends.build_engine import (
-    OUT_OF_MEMORY_HINT,
-    EngineSettings,
-    build_engine,
-    is_out_of_memory,
-)
-from faceaffect.backends.build_progress import BuildProgress
+from faceaffect.backends.build_engine import EngineSettings
+from faceaffect.backends.cuda_detector_runner import CudaDetectorRunner, InputNormalization
 from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
-from faceaffect.backends.dla_placement import check_dla
 from faceaffect.backends.engine_cache import EngineCache, EngineKey
 from faceaffect.backends.engine_network import EngineNetwork
-from faceaffect.backends.tensorrt_compat import (
-    TensorRTModule,
-    create_or_raise,
-    find_tensorrt,
-    last_errors,
-    make_error_logger,
-)
+from faceaffect.backends.load_engine import LoadedEngine, engine_key, load_or_build
+from faceaffect.backends.tensorrt_compat import TensorRTModule, find_tensorrt
 from faceaffect.bundle.bundle import Bundle, model_bytes
 from faceaffect.bundle.model_spec import AUTO_PRECISION, CropSpec
 from faceaffect.kernels.native import native
 from faceaffect.types import FloatArray, Frame, PixelFormat
 
-if TYPE_CHECKING:
-    import tensorrt as trt  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-log = logging.getLogger("faceaffect")
-
 _PRECISION_NAMES = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
-
-
-class EngineLoadError(BackendError):
-    """TensorRT cannot load a cached engine."""
 
 
 def unavailable_reason() -> str:
@@ -92,59 +68,40 @@ class TensorRTBackend:
 
     def __init__(
         self,
-        library: TensorRTModule,
-        plan: bytes,
+        loaded: LoadedEngine,
         bundle: Bundle,
-        settings: EngineSettings,
         device: int,
         key: EngineKey,
         options: TensorRTOptions,
+        cache: EngineCache,
     ) -> None:
-        self._library = library
+        self._loaded = loaded
+        self._library = loaded.library
+        self._settings = loaded.settings
         self._bundle = bundle
-        self._settings = settings
         self._device = device
         self._options = options
+        self._cache = cache
         self.key = key
         self._local = threading.local()
         self._opening = threading.Lock()
-        # The logger must outlive the runtime.
-        self._logger = make_error_logger(library.module)
-        self._runtime = create_or_raise(
-            library.module.Runtime, self._logger, logger=self._logger, what=str(library)
-        )
-        if settings.dla_core is not None:
-            self._runtime.DLA_core = (
-                settings.dla_core
-            )  # that of the build is not stored in the plan
-        self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            errors = last_errors(self._logger)
-            if is_out_of_memory(errors):
-                raise BackendError(
-                    f"{library} cannot load the engine: {errors}; {OUT_OF_MEMORY_HINT}, "
-                    "or use --backend onnx"
-                )
-            raise EngineLoadError(errors)
-        if settings.dla_core is not None:
-            check_dla(library.module, self._engine)
-        self.precision = _PRECISION_NAMES[settings.precision]
-        self.version = str(library)
-        self.plan_bytes = len(plan)
+        self.precision = _PRECISION_NAMES[self._settings.precision]
+        self.version = str(self._library)
+        self.plan_bytes = loaded.plan_bytes
         self.device = f"cuda:{device}"
 
     @property
     def frame_runner(self) -> CudaFrameRunner:
         """The calling thread's runner. Its GPU must be the current device when it is used."""
-        if native is None or self._engine is None:
-            raise BackendError("the TensorRT backend was closed")
+        if native is None:
+            raise BackendError("faceaffect was built without CUDA kernels")
         runner: CudaFrameRunner | None = getattr(self._local, "runner", None)
         if runner is None:
             sizes = self._settings.batch_sizes
             # an engine creates its contexts one after the other
             with self._opening, native.DeviceGuard(self._device):
                 network = EngineNetwork(
-                    native, self._library.module, self._engine, self._logger, sizes
+                    native, self._library.module, self._loaded.engine, self._loaded.logger, sizes
                 )
                 runner = CudaFrameRunner(
                     native,
@@ -183,6 +140,41 @@ class TensorRTBackend:
         except RuntimeError as error:
             raise self._wrap(error) from error
 
+    def open_detector_runner(
+        self,
+        name: str,
+        onnx: bytes,
+        sides_px: tuple[int, int, int],
+        normalization: InputNormalization,
+    ) -> CudaDetectorRunner:
+        """A runner of a fully convolutional network on whole frames, on its own stream.
+
+        Args:
+            name: Of the network, for messages.
+            onnx: Network with the input `images` [1, 3, H, W] and the output `maps`.
+            sides_px: Smallest, usual and largest side of the input.
+            normalization: Of the input.
+
+        Raises:
+            BackendError: The engine cannot be built or loaded.
+        """
+        settings = EngineSettings(
+            "fp32",
+            1,
+            sides_px[-1],
+            optimization_level=self._options.optimization_level,
+            input_name="images",
+            sides_px=sides_px,
+        )
+        assert native is not None  # this backend is open
+        try:
+            with native.DeviceGuard(self._device):
+                key = engine_key(self._library, onnx, settings, native.device_facts(self._device))
+                loaded = load_or_build(self._library, name, onnx, settings, key, self._cache)
+                return CudaDetectorRunner(native, loaded, self._device, normalization)
+        except native.CudaError as error:
+            raise self._wrap(error) from error
+
     def _wrap(self, error: RuntimeError) -> BackendError:
         return BackendError(f"backend 'tensorrt' failed on {self.device}: {error}")
 
@@ -208,25 +200,6 @@ def infer_crops(
         frame = Frame(np.ascontiguousarray(rgb.transpose(1, 2, 0)), PixelFormat.RGB)
         outputs.append(infer_frame(frame, identity)[0])
     return {name: np.concatenate([heads[name] for heads in outputs]) for name in outputs[0]}
-
-
-def engine_key(
-    library: TensorRTModule, onnx: bytes, settings: EngineSettings, facts: dict[str, Any]
-) -> EngineKey:
-    """Cache key of an engine; `facts` describe the GPU (`native.device_facts`)."""
-    return EngineKey(
-        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
-        library=str(library),
-        device=str(facts["name"]),
-        compute_capability=".".join(map(str, facts["compute_capability"])),
-        multiprocessors=int(facts["multiprocessors"]),
-        precision=settings.precision,
-        max_faces=settings.max_faces,
-        size_px=settings.size_px,
-        dla_core=settings.dla_core,
-        optimization_level=settings.optimization_level,
-        profile_per_batch_size=settings.profile_per_batch_size,
-    )
 
 
 def open_engine(
@@ -294,30 +267,8 @@ def _open_engine(
     assert native is not None  # of the caller
     onnx = model_bytes(bundle, settings.precision)
     key = engine_key(library, onnx, settings, native.device_facts(index))
-
-    def build() -> bytes:
-        title = f"building the {settings.precision} engine of {bundle.spec.name} with {library}"
-        with BuildProgress(title) as progress:
-            return build_engine(library, onnx, settings, progress, cache.timing_file(key))
-
-    plan = cache.find_or_build(key, build, on_wait=_log_wait)
-    try:
-        return TensorRTBackend(library, plan, bundle, settings, index, key, options)
-    except EngineLoadError as error:
-        log.warning(
-            "faceaffect: %s cannot load the cached engine (%s); building it again", library, error
-        )
-    try:
-        plan = cache.replace(key, plan, build, on_wait=_log_wait)
-        return TensorRTBackend(library, plan, bundle, settings, index, key, options)
-    except EngineLoadError as error:
-        raise BackendError(
-            f"{library} cannot load the engine that it built on {key.device}: {error}"
-        ) from None
-
-
-def _log_wait(_: Path) -> None:
-    log.warning("faceaffect: another process builds this engine; waiting for it")
+    loaded = load_or_build(library, bundle.spec.name, onnx, settings, key, cache)
+    return TensorRTBackend(loaded, bundle, index, key, options, cache)
 
 
 def open(bundle: Bundle, *, device: str, options: BackendOptions) -> TensorRTBackend:

@@ -23,9 +23,9 @@ from faceaffect.multistage.source_audio import source_audio
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.open_sink import open_sink
 from faceaffect.sinks.sink import Sink, SinkError, SinkOptions
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import Source, SourceError
+from faceaffect.system.import_opencv import import_opencv
 
 _REPORT_INTERVAL_S: Final = 0.5
 
@@ -70,7 +70,12 @@ class FileAnalyzer:
         try:
             with self._store.work_folder() as folder, local_copy(task.uri) as path:
                 file = folder / f"output.{self._settings.row_format}"
-                with open_sink(file, SinkOptions(is_resumable=False)) as sink:
+                options = SinkOptions(
+                    is_resumable=False,
+                    columns=self._settings.columns,
+                    every_frame=self._settings.every_frame,
+                )
+                with open_sink(file, options) as sink:
                     self._write_rows(task, path, sink, counts)
                 self._store.publish(file, self._settings.output_name(task))
         except SourceError as error:

@@ -47,6 +47,8 @@ class TaskSettings:
         audio: auto (the audio track of each video) or none, for models that use audio.
         version: Release of faceaffect, which must be the same in every worker.
         file_timeout_s: Time limit of an input; 0 for none.
+        columns: Groups of columns of the rows.
+        every_frame: Whether frames without a face have a row.
     """
 
     out: str
@@ -57,6 +59,8 @@ class TaskSettings:
     audio: str
     version: str
     file_timeout_s: float = 0.0
+    columns: tuple[str, ...] = ("default",)
+    every_frame: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
@@ -65,7 +69,8 @@ class TaskSettings:
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> TaskSettings:
         """Create settings from the values of `as_json`."""
-        return cls(**{**raw, "source_options": SourceOptions(**raw["source_options"])})
+        reading = SourceOptions(**raw["source_options"])
+        return cls(**{**raw, "source_options": reading, "columns": tuple(raw["columns"])})
 
     def output_name(self, task: Input) -> str:
         """Return the path of the output file below the output folder."""

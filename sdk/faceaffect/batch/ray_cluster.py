@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from faceaffect.batch.file_task import BatchError, Event, FileResult, Input, TaskSettings
+from faceaffect.system.install_command import install_command
 from faceaffect.system.worker_process import describe_error
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def require_ray() -> Any:
         import ray
     except ImportError as error:
         raise BatchError(
-            f'--ray needs ray, which cannot be used ({error}): pip install "faceaffect[ray]"'
+            f"--ray needs ray, which cannot be used ({error}): {install_command('ray')}"
         ) from None
     return ray
 

@@ -12,6 +12,7 @@ from faceaffect.batch.file_task import BatchError, Input
 from faceaffect.sources.open_source import LIVE_SCHEMES, WEB_SCHEMES, split_scheme
 from faceaffect.sources.patterns import is_glob
 from faceaffect.sources.source import SourceError
+from faceaffect.system.install_command import install_command
 
 _LOCAL_SCHEMES: Final = ("file", "nvdec", *LIVE_SCHEMES, *WEB_SCHEMES)
 
@@ -31,7 +32,7 @@ def open_remote(uri: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        raise BatchError(f'{uri}: needs fsspec ({error}): pip install "faceaffect[ray]"') from None
+        raise BatchError(f"{uri}: needs fsspec ({error}): {install_command('ray')}") from None
     try:
         system, path = fsspec.core.url_to_fs(uri)
     except (ImportError, ValueError) as error:  # fsspec names the package that is missing

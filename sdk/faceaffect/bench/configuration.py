@@ -8,13 +8,15 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from faceaffect.backends import BackendError, has_nvidia_gpu
+from faceaffect.backends.option_names import BackendName, PrecisionName
 from faceaffect.bundle.model_spec import AUTO_PRECISION
+from faceaffect.errors import FaceAffectError
 
 if TYPE_CHECKING:
     from faceaffect.pipeline import Pipeline
 
 
-class BenchError(ValueError):
+class BenchError(FaceAffectError, ValueError):
     """A benchmark that cannot be run, or a record that cannot be read."""
 
 
@@ -27,9 +29,9 @@ class Configuration:
     """
 
     model: str | None = None
-    backend: str = "auto"
+    backend: BackendName = "auto"
     device: str = "auto"
-    precision: str = AUTO_PRECISION
+    precision: PrecisionName = "auto"
     size: tuple[int, int] | None = None
     num_faces: int | None = None
     threads: int = 1

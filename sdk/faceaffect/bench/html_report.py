@@ -30,6 +30,7 @@ from faceaffect.bench.result_table import (
 )
 from faceaffect.bench.stage_timing import TOTAL
 from faceaffect.pages import missing_packages, render_page, write_page
+from faceaffect.system.install_command import install_command
 
 _TEMPLATE: Final = Path(__file__).with_name("report.html")
 _OVERVIEW_METRICS: Final = (
@@ -50,7 +51,7 @@ def check_packages() -> None:
     """
     if missing := missing_packages():
         raise BenchError(
-            f'the HTML report needs {missing}: run pip install "faceaffect[bench]", '
+            f"the HTML report needs {missing}: run {install_command('bench')}, "
             "or use --save-json here and --load with --save-html elsewhere"
         )
 

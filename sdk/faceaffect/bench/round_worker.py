@@ -142,7 +142,7 @@ def _measure(request: RoundRequest, pipelines: list[Any], threads: int) -> dict[
     from faceaffect.bench.reference_workload import time_reference_workload
     from faceaffect.bench.simulated_camera import measure_cameras
     from faceaffect.bench.stage_timing import StagePlan, measure_stages, time_decoding
-    from faceaffect.sources.import_opencv import import_opencv
+    from faceaffect.system.import_opencv import import_opencv
 
     _send(step="stages")
     import_opencv().setNumThreads(threads)

@@ -13,6 +13,7 @@ import numpy as np
 from faceaffect.bench.workload import ping_pong
 from faceaffect.pipeline import Pipeline
 from faceaffect.sources.camera_source import CameraConfig, CameraSource
+from faceaffect.sources.display_filter import DecodedFrame
 from faceaffect.sources.source import SourceOptions
 from faceaffect.types import Frame
 
@@ -47,7 +48,10 @@ class SimulatedCapture:
             return False, None
         time.sleep(max(0.0, self.due_s[index] - time.perf_counter()))
         self.read_s.append(time.perf_counter())
-        return True, ping_pong(self._frames, index).pixels
+        frame = ping_pong(self._frames, index)
+        if frame.chroma is None:
+            return True, frame.pixels
+        return True, DecodedFrame(frame.pixels, index, frame.time_s, frame.chroma, frame.color)
 
     def get(self, prop: int, /) -> float:
         """Return width (3), height (4) or frame rate (5), numbered as in OpenCV."""

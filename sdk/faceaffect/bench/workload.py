@@ -13,9 +13,10 @@ import numpy as np
 
 from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.synthetic_faces import Image, SyntheticExpression, draw_face
+from faceaffect.kernels.color_conversion import as_bgr_frame, to_bgr
 from faceaffect.sinks.overlay_video import OverlayVideo, fit_into
 from faceaffect.sources import open_source
-from faceaffect.types import Frame, PixelFormat
+from faceaffect.types import Frame
 
 FPS: Final = 30.0
 SYNTHETIC_SIZE: Final = (640, 360)
@@ -73,7 +74,7 @@ def make_workload(
             return Workload(source, source_size, fps, name)
         else:
             size = target_size = size or source_size
-            images = (fit_into(_bgr(frame), target_size) for frame in clip)
+            images = (fit_into(to_bgr(frame), target_size) for frame in clip)
             is_scaled = size != source_size
             description = name + (
                 f", scaled from {source_size[0]}x{source_size[1]}" if is_scaled else ""
@@ -85,7 +86,7 @@ def make_workload(
 
 
 def read_frames(source: str, count: int) -> list[Frame]:
-    """Read the first `count` frames, or as many as fit in memory.
+    """Read the first `count` frames, or as many as fit in memory, as BGR.
 
     Raises:
         BenchError: There is no frame.
@@ -94,8 +95,8 @@ def read_frames(source: str, count: int) -> list[Frame]:
     frames: list[Frame] = []
     with open_source(source) as opened:
         for frame in opened:
-            frames.append(frame)
-            if len(frames) >= max_frames_in_memory(frame, count):
+            frames.append(as_bgr_frame(frame))
+            if len(frames) >= max_frames_in_memory(frames[0], count):
                 break
     if not frames:
         raise BenchError(f"{source}: expected at least one frame, got none; try to play the video")
@@ -104,7 +105,8 @@ def read_frames(source: str, count: int) -> list[Frame]:
 
 def max_frames_in_memory(frame: Frame, count: int) -> int:
     """Return how many of `count` frames like this one fit in memory."""
-    return min(count, max(2, _MAX_FRAME_BYTES // frame.pixels.nbytes))
+    nbytes = frame.pixels.nbytes + sum(plane.nbytes for plane in frame.chroma or ())
+    return min(count, max(2, _MAX_FRAME_BYTES // nbytes))
 
 
 def play_frames(frames: list[Frame], count: int, fps: float) -> Iterator[Frame]:
@@ -128,19 +130,6 @@ def _file_fps(source: str) -> float | None:
     with open_source(source) as opened:
         is_video = not opened.is_live and opened.is_sequence and Path(source).is_file()
         return (opened.fps or FPS) if is_video else None
-
-
-def _bgr(frame: Frame) -> Image:
-    codes = {
-        PixelFormat.RGB: cv2.COLOR_RGB2BGR,
-        PixelFormat.GRAY: cv2.COLOR_GRAY2BGR,
-        PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12,
-    }
-    if frame.pixel_format is PixelFormat.BGR:
-        return frame.pixels
-    return np.asarray(
-        cv2.cvtColor(np.ascontiguousarray(frame.pixels), codes[frame.pixel_format]), np.uint8
-    )
 
 
 def _encode(images: Iterator[Image], path: Path) -> None:
@@ -214,7 +203,7 @@ def _cropped_tiles(
             [[scale, 0, middle - scale * x], [0, scale, middle - scale * y]], np.float32
         )
         image = cv2.warpAffine(
-            _bgr(frame), frame_to_tile, (side_px, side_px), borderMode=cv2.BORDER_REPLICATE
+            to_bgr(frame), frame_to_tile, (side_px, side_px), borderMode=cv2.BORDER_REPLICATE
         )
         crops.append(np.asarray(image, np.uint8))
     for index in range(len(clip)):

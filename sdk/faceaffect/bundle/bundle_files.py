@@ -26,7 +26,13 @@ _PLAIN_NAME: Final = re.compile(r"\w[\w. -]*", re.ASCII)
 
 
 class BundleError(FaceAffectError, ValueError):
-    """A model bundle that cannot be used: what was expected, what it holds, what to do."""
+    """A model bundle that cannot be used: what was expected, what it holds, what to do.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> issubclass(fa.BundleError, ValueError)
+        True
+    """
 
 
 def is_plain_name(file: str) -> bool:

@@ -106,12 +106,11 @@ def check_onnx(content: bytes, file: str | Path) -> None:
 class _Checker:
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._data = memoryview(content)
         self._nodes = 0
 
     def check_model(self) -> None:
         graphs = 0
-        for number, begin, end in read_fields(self._data, 0, len(self._data), _MODEL):
+        for number, begin, end in read_fields(self._content, 0, len(self._content), _MODEL):
             if number == _MODEL_GRAPH:
                 graphs += 1
                 self._check_graph(begin, end)
@@ -123,7 +122,7 @@ class _Checker:
             _GRAPH_NODE: self._check_node,
             _GRAPH_INITIALIZER: self._check_tensor,
         }
-        for number, first, last in read_fields(self._data, begin, end, _GRAPH):
+        for number, first, last in read_fields(self._content, begin, end, _GRAPH):
             check = checks.get(number)
             if check is not None:
                 check(first, last)
@@ -132,7 +131,7 @@ class _Checker:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise ValueError(f"expected at most {MAX_NODES} operators, got more")
-        for number, first, last in read_fields(self._data, begin, end, _NODE):
+        for number, first, last in read_fields(self._content, begin, end, _NODE):
             if number == _NODE_ATTRIBUTE:
                 self._check_attribute(first, last)
             elif number == _NODE_OPERATOR:
@@ -146,11 +145,11 @@ class _Checker:
                 )
 
     def _check_attribute(self, begin: int, end: int) -> None:
-        for number, first, last in read_fields(self._data, begin, end, _ATTRIBUTE):
+        for number, first, last in read_fields(self._content, begin, end, _ATTRIBUTE):
             if number in _ATTRIBUTE_TENSORS:
                 self._check_tensor(first, last)
 
     def _check_tensor(self, begin: int, end: int) -> None:
-        for number, value, _ in read_fields(self._data, begin, end, _TENSOR):
+        for number, value, _ in read_fields(self._content, begin, end, _TENSOR):
             if number == _TENSOR_LOCATION and value != 0:
                 raise ValueError("expected weights inside the file, got a tensor in another file")

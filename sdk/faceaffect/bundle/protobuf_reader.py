@@ -21,7 +21,7 @@ Field = tuple[int, int, int]
 """Field number, and the begin and end of its content; of a varint the value, twice."""
 
 
-def read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
+def read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     """Read a base-128 number; returns it and the position behind it, or raises ValueError."""
     value = shift = 0
     for index in range(position, min(end, position + _MAX_VARINT_BYTES)):
@@ -34,7 +34,7 @@ def read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
 
 
 def read_fields(
-    data: memoryview, begin: int, end: int, wire_types: Mapping[int, tuple[int, ...]]
+    data: bytes, begin: int, end: int, wire_types: Mapping[int, tuple[int, ...]]
 ) -> Iterator[Field]:
     """Yield the fields of the message in `data[begin:end]`.
 
@@ -56,14 +56,17 @@ def read_fields(
         number, wire_type = tag >> 3, tag & 7
         if wire_type not in wire_types.get(number, ()):
             raise ValueError(f"expected ONNX, got field {number} of wire type {wire_type}")
-        if wire_type == VARINT:
-            value, position = read_varint(data, position, end)
-            yield number, value, value
-            continue
-        if wire_type == BYTES:
-            size, position = read_varint(data, position, end)
-        else:
+        if wire_type in (FIXED32, FIXED64):
             size = 4 if wire_type == FIXED32 else 8
+        else:
+            size = data[position] if position < end else 0x80
+            if size < 0x80:  # most numbers take one byte
+                position += 1
+            else:
+                size, position = read_varint(data, position, end)
+            if wire_type == VARINT:
+                yield number, size, size
+                continue
         if size > end - position:
             raise ValueError("expected ONNX, got a file that is cut off")
         yield number, position, position + size

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from faceaffect.bundle.http_request import DownloadError
+from faceaffect.system.install_command import install_command
 from faceaffect.system.regular_file import read_regular
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _load_key(public_key: str) -> minisign.PublicKey:
         import minisign
     except ImportError:
         raise DownloadError(
-            "--public-key needs minisign; pip install 'faceaffect[signatures]'"
+            f"--public-key needs minisign; {install_command('signatures')}"
         ) from None
     path = Path(public_key)
     try:

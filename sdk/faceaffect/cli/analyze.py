@@ -8,8 +8,10 @@ from typing import Final
 import click
 
 from faceaffect.bundle.model_spec import AUTO_PRECISION, PRECISIONS
+from faceaffect.cli.grouped_help import sections
 from faceaffect.cli.shared_options import (
     DETECTOR_CHOICES,
+    columns_option,
     detector_model_option,
     dla_core_option,
     min_face_size_option,
@@ -26,22 +28,75 @@ Examples:
   faceaffect analyze 'videos/**/*.mp4' --out results/ --output-format parquet"""
 
 
-@click.command(epilog=_EXAMPLES)
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+_SECTIONS: Final = {
+    "Output": (
+        "--out",
+        "--columns",
+        "--every-frame",
+        "--output-format",
+        "--overlay",
+        "--report",
+        "--thumbnails",
+        "--resume",
+        "--overwrite",
+        "--quiet",
+    ),
+    "Model": (
+        "--model",
+        "--backend",
+        "--device",
+        "--precision",
+        "--dla-core",
+        "--threads",
+    ),
+    "Faces": (
+        "--max-faces",
+        "--min-face-size",
+        "--rotate",
+        "--detector",
+        "--detector-model",
+        "--no-smoothing",
+        "--neutral-baseline",
+    ),
+    "Input": (
+        "--audio",
+        "--aligned-crops",
+        "--sequence",
+        "--image-fps",
+        "--rate",
+        "--max-pixels",
+        "--playlists",
+        "--reconnect-timeout",
+    ),
+    "Many inputs": ("--jobs", "--ray", "--file-timeout", "--retry-failed"),
+}
+_EXIT_CODES: Final = """
+
+Exit codes:
+  0 success, 1 failure, 2 wrong options, 3 some inputs failed, 130 interrupted, 143 terminated"""
+
+
+@click.command(epilog=_EXAMPLES + _EXIT_CODES, **sections(_SECTIONS))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="SOURCE...")
 @click.option(
     "--out",
     default="-",
+    type=click.Path(),
     metavar="FILE|FOLDER",
     help="Write rows to a .csv, .jsonl or .parquet file, to one file per input in a folder, or as"
     " CSV to standard output (-).  [default: -]",
 )
+@columns_option
+@click.option("--every-frame", is_flag=True, help="Write a row for frames without a face as well.")
 @click.option(
     "--overlay",
+    type=click.Path(),
     metavar="FILE",
     help="Write an annotated video (.mp4, .webm, .avi), image or folder of images.",
 )
 @click.option(
     "--report",
+    type=click.Path(),
     metavar="FILE.html",
     help="Write an HTML page with plots (see `faceaffect report`).",
 )
@@ -179,7 +234,7 @@ def analyze(**options: object) -> int:
     v4l2:///dev/video0, csi://0) or a stream (rtsp://, rtsps://, http://, https://).
     """
     from faceaffect.cli.batch_options import BatchSettings, is_output_folder
-    from faceaffect.sources.import_opencv import MAX_PIXELS_VARIABLE
+    from faceaffect.system.import_opencv import MAX_PIXELS_VARIABLE
 
     # OpenCV reads its limit when it is imported; the processes of --jobs inherit it.
     if options["max_pixels"] is not None:

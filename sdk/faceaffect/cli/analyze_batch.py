@@ -22,7 +22,8 @@ from faceaffect.cli.signals import (
     PARTIAL,
     TERMINATED,
     Terminated,
-    sigterm_raises,
+    raise_if_stopped,
+    stop_signals_raise,
 )
 from faceaffect.system.path_text import printable_message
 
@@ -91,7 +92,7 @@ class AnalyzeBatch:
         """
         settings = self._settings
         store = open_store(settings.tasks.out)
-        with store.lock(), sigterm_raises():
+        with store.lock(), stop_signals_raise():
             plan = Plan()
             code = 0
             try:
@@ -113,6 +114,7 @@ class AnalyzeBatch:
             except Terminated:
                 code = TERMINATED
             except BatchError as error:
+                raise_if_stopped()
                 click.echo(printable_message(f"error: {error}"), err=True)
                 code = FAILURE
         self._print_summary(plan, code)

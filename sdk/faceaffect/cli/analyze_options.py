@@ -27,6 +27,8 @@ class AnalyzeSettings:
         pipeline: Keyword arguments of `open_pipeline`.
         jobs: Number of processes that a video is split across.
         file_timeout_s: Time limit of a source; 0 for none.
+        columns: Groups of columns.
+        every_frame: Whether frames without a face have a row.
     """
 
     sources: list[str]
@@ -43,6 +45,8 @@ class AnalyzeSettings:
     is_quiet: bool
     jobs: int = 1
     file_timeout_s: float = 0.0
+    columns: tuple[str, ...] = ("default",)
+    every_frame: bool = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> AnalyzeSettings:
@@ -68,6 +72,8 @@ class AnalyzeSettings:
             is_quiet=options["quiet"],
             jobs=options["jobs"] or 1,
             file_timeout_s=options["file_timeout"] or 0.0,
+            columns=options["columns"],
+            every_frame=options["every_frame"],
         )
 
     def run_config(self, model_name: str, precision: str) -> dict[str, str]:
@@ -78,7 +84,8 @@ class AnalyzeSettings:
             precision: The precision that runs; `--precision auto` may select another one on
                 another machine.
         """
-        return run_config(model_name, precision, self.pipeline, self.source_options, self.audio)
+        config = run_config(model_name, precision, self.pipeline, self.source_options, self.audio)
+        return config | row_config(self.columns, self.every_frame)
 
 
 def _check_outputs(options: Mapping[str, Any]) -> None:
@@ -167,3 +174,9 @@ def run_config(
     if options.rate_fps is not None:
         config["rate_fps"] = str(options.rate_fps)
     return config if audio == AUTO else {**config, "audio": audio}
+
+
+def row_config(columns: tuple[str, ...], every_frame: bool) -> dict[str, str]:
+    """Return which rows and columns are written, where that is not the default."""
+    config = {} if columns == ("default",) else {"columns": ",".join(columns)}
+    return {**config, "every_frame": "True"} if every_frame else config

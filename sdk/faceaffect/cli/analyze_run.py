@@ -16,13 +16,15 @@ from faceaffect.cli.analyze_options import AnalyzeSettings
 from faceaffect.cli.file_timeout import limit_time
 from faceaffect.cli.progress import SourceProgress
 from faceaffect.cli.run_summary import RunSummary, no_face_hint, print_summary
+from faceaffect.cli.side_car_writer import SideCarWriter
 from faceaffect.cli.signals import (
     FAILURE,
     INTERRUPTED,
     PARTIAL,
     TERMINATED,
     Terminated,
-    sigterm_raises,
+    raise_if_stopped,
+    stop_signals_raise,
 )
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
@@ -70,7 +72,7 @@ class AnalyzeRun:
 
         settings = self._settings
         with (
-            sigterm_raises(),
+            stop_signals_raise(),
             closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline,
         ):
             if settings.audio not in (AUTO, NONE) and not pipeline.uses_audio:
@@ -79,13 +81,19 @@ class AnalyzeRun:
                     f" {settings.audio}"
                 )
             config = settings.run_config(pipeline.spec.name, pipeline.precision)
-            sink = ThreadedSink(
-                open_sink(settings.out, SinkOptions(settings.when_existing, config))
+            self._side_car = SideCarWriter(settings, pipeline, config)
+            sink_options = SinkOptions(
+                settings.when_existing,
+                config,
+                columns=settings.columns,
+                every_frame=settings.every_frame,
             )
-            with self._progress:
+            sink = ThreadedSink(open_sink(settings.out, sink_options))
+            with self._progress, closing(self._side_car):
                 try:
                     code = self._analyze_all(pipeline, sink)
                 except (SinkError, BackendError) as error:  # such as a lost GPU: ends the run
+                    raise_if_stopped()
                     self._summary.failed.append(str(error))
                     code = FAILURE
             if self._summary.frames and not self._summary.faces:
@@ -162,6 +170,7 @@ class AnalyzeRun:
                     self._analyze_source(uri, pipeline, sink)
                     analyzed += 1
                 except (SourceError, InputReplacedError) as error:
+                    raise_if_stopped()
                     self._summary.failed.append(str(error))
             is_complete = not self._summary.failed
             if is_complete:
@@ -188,6 +197,8 @@ class AnalyzeRun:
             video = None
             if self._settings.jobs > 1:
                 video = self._split(source, point, pipeline, sink)
+            is_complete = False
+            frames_before = self._summary.frames
             try:
                 if video is not None:
                     self._write_results(video, source, point, sink)
@@ -197,7 +208,15 @@ class AnalyzeRun:
                         tracks = self._resume_tracks(source, point, first_frame, sink)
                         stem = self._stems.get(uri, "")
                         self._analyze_frames(source, point, pipeline, sink, tracks, stem)
+                is_complete = True
             finally:
+                self._side_car.add(
+                    source,
+                    uri,
+                    self._summary.frames - frames_before,
+                    is_complete=is_complete,
+                    resumed=point.next_frame > 0,
+                )
                 self._summary.notes += source.notes if video is None else video.notes
                 self._summary.dropped += source.dropped
         sink.end(uri)

@@ -19,6 +19,7 @@ from faceaffect.bundle.model_spec import SPEC_FILE, ModelSpec
 from faceaffect.cli.analyze_options import (
     pipeline_options,
     reject_live_sources,
+    row_config,
     run_config,
     source_options,
 )
@@ -95,6 +96,8 @@ class BatchSettings:
             audio=options["audio"],
             version=installed_version(),
             file_timeout_s=options["file_timeout"] or 0.0,
+            columns=options["columns"],
+            every_frame=options["every_frame"],
         )
         found = find_inputs(options["sources"])
         inputs = found.inputs
@@ -104,6 +107,7 @@ class BatchSettings:
         digest = hashlib.sha256((bundle / SPEC_FILE).read_bytes()).hexdigest()
         model = f"{ModelSpec.load(bundle).name} {digest[:12]}"
         config = run_config(model, options["precision"], pipeline, reading, options["audio"])
+        config |= row_config(options["columns"], options["every_frame"])
         return cls(
             inputs=inputs,
             notes=found.notes,

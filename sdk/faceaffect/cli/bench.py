@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from faceaffect.cli.grouped_help import sections
 from faceaffect.cli.list_option import comma_separated, frame_sizes
 from faceaffect.cli.shared_options import (
     DETECTOR_CHOICES,
@@ -22,7 +23,41 @@ Examples:
   faceaffect bench --compare a.json b.json"""
 
 
-@click.command(epilog=_EXAMPLES)
+_SECTIONS: Final = {
+    "Configurations": (
+        "--model",
+        "--backend",
+        "--device",
+        "--precision",
+        "--dla-core",
+        "--size",
+        "--num-faces",
+        "--threads",
+        "--streams",
+        "--max-faces",
+        "--min-face-size",
+        "--detector",
+        "--detector-model",
+    ),
+    "Measurement": (
+        "--frames",
+        "--rounds",
+        "--warm-up",
+        "--camera-fps",
+        "--camera-seconds",
+        "--no-camera",
+        "--pin-cores",
+    ),
+}
+
+
+@click.command(
+    short_help="Measure the pipeline on this machine.",
+    epilog=_EXAMPLES,
+    **sections(
+        _SECTIONS,
+    ),
+)
 @click.argument("source", required=False)
 @click.option(
     "--model",

@@ -129,7 +129,7 @@ def _measure(
         refresh_per_second=1,  # drawing the bar must not disturb the measurement
         disable=is_quiet or not sys.stderr.isatty(),
     )
-    with signals.sigterm_raises(), bar:
+    with signals.stop_signals_raise(), bar:
         task = bar.add_task("", total=settings.steps(len(configurations)))
         return run_bench(
             configurations, settings, lambda step: bar.update(task, advance=1, description=step)

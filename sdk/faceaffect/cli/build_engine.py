@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from faceaffect.bundle.model_spec import PRECISIONS
+from faceaffect.cli.grouped_help import GroupedCommand
 from faceaffect.cli.shared_options import dla_core_option, model_option
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @model_option
 @click.option(
     "--precision",

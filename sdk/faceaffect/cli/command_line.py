@@ -6,16 +6,23 @@ import io
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
 
 import click
 
 from faceaffect.cli.analyze import analyze
 from faceaffect.cli.bench import bench
 from faceaffect.cli.build_engine import build_engine
+from faceaffect.cli.completion import VARIABLE, completion
+from faceaffect.cli.config_file import CONFIG_FILE, load_config, origin_of
 from faceaffect.cli.doctor import doctor
+from faceaffect.cli.export import export
+from faceaffect.cli.grouped_help import GroupedGroup
 from faceaffect.cli.models import models
 from faceaffect.cli.report import report
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated
+from faceaffect.cli.summarize import summarize
 from faceaffect.errors import FaceAffectError
 from faceaffect.system.path_text import printable_message
 
@@ -28,14 +35,65 @@ def package_version() -> str:
         return "unknown (not installed)"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_SECTIONS: Final = {
+    "Analyze": ("analyze", "summarize", "report", "export"),
+    "Models": ("models", "build-engine"),
+    "Check and measure": ("doctor", "bench"),
+    "Shell": ("completion",),
+}
+_NOTES: Final = """\
+Examples:
+  faceaffect analyze clip.mp4 --out rows.csv --overlay overlay.mp4
+  faceaffect summarize rows.csv
+
+Every option can also be set by a variable, such as FACEAFFECT_ANALYZE_MAX_FACES=1, or in a file of
+options, faceaffect.toml in the current folder or --config FILE, with a table for each command:
+
+  [analyze]
+  max-faces = 1
+
+What is typed overrides variables, and variables override the file."""
+
+
+@click.group(
+    cls=GroupedGroup,
+    sections=_SECTIONS,
+    epilog=_NOTES,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "FACEAFFECT",
+    },
+)
 @click.version_option(package_version(), prog_name="faceaffect", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def faceaffect(debug: bool) -> None:
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=f"Read options from this file.  [default: {CONFIG_FILE}, if it exists]",
+)
+@click.pass_context
+def faceaffect(context: click.Context, debug: bool, config: Path | None) -> None:
     """Estimate facial action units, expression, valence and arousal in images and video."""
+    if config is None and Path(CONFIG_FILE).is_file():
+        config = Path(CONFIG_FILE)
+        click.echo(f"note: options from {CONFIG_FILE} in this folder apply", err=True)
+    if config is not None:
+        context.meta[CONFIG_FILE] = str(config)
+        context.default_map = load_config(config, faceaffect)
 
 
-for _command in (analyze, build_engine, bench, doctor, models, report):
+for _command in (
+    analyze,
+    build_engine,
+    bench,
+    completion,
+    doctor,
+    export,
+    models,
+    report,
+    summarize,
+):
     faceaffect.add_command(_command)
 
 
@@ -78,11 +136,16 @@ def _run(arguments: list[str], show_traceback: bool) -> int:
         click.echo("error: the current folder was removed; change to another one", err=True)
         return FAILURE
     try:
-        return int(faceaffect.main(arguments, prog_name="faceaffect", standalone_mode=False) or 0)
+        code = faceaffect.main(
+            arguments, prog_name="faceaffect", complete_var=VARIABLE, standalone_mode=False
+        )
+        return int(code or 0)
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
-        click.echo(f"Error: {printable_message(error.format_message())}", err=True)
+        origin = origin_of(error) if isinstance(error, click.BadParameter) else ""
+        message = error.format_message() + (f" ({origin})" if origin else "")
+        click.echo(f"Error: {printable_message(message)}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

@@ -6,8 +6,10 @@ import json
 
 import click
 
+from faceaffect.cli.grouped_help import GroupedCommand
 
-@click.command()
+
+@click.command(short_help="Check what is installed, used and missing.", cls=GroupedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> int:
     """Check versions, backends, kernels, video support, the default model and optional extras.

@@ -12,6 +12,7 @@ from typing import Final
 
 from faceaffect.bench.machine import processor_name
 from faceaffect.cli.doctor_check import Check
+from faceaffect.system.install_command import install_command
 
 
 def run_checks() -> list[Check]:
@@ -56,7 +57,7 @@ def _system() -> Iterator[Check]:
 
 
 def _opencv() -> Iterator[Check]:
-    from faceaffect.sources.import_opencv import import_opencv
+    from faceaffect.system.import_opencv import import_opencv
 
     cv2 = import_opencv()
     build_lines = cv2.getBuildInformation().splitlines()
@@ -117,7 +118,7 @@ def _extras() -> Iterator[Check]:
         ("bench", "matplotlib"),
     ):
         is_installed = importlib.util.find_spec(module) is not None
-        advice = f'not installed: pip install "faceaffect[{extra}]"'
+        advice = f"not installed: {install_command(extra)}"
         detail = (_package_version(module) or "installed") if is_installed else advice
         yield Check(f"extra {extra}", detail, is_installed)
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List, show and download model bundles.")
 @click.pass_context
 def models(context: click.Context) -> None:
     """List, show and download model bundles (default command: list)."""

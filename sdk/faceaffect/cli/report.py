@@ -7,13 +7,15 @@ from typing import Final
 
 import click
 
+from faceaffect.cli.grouped_help import GroupedCommand
+
 _EXAMPLES: Final = """\b
 Examples:
   faceaffect report rows.csv --out report.html
   faceaffect report results/*.csv --out report.html --thumbnails"""
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(short_help="Plot rows on an HTML page.", epilog=_EXAMPLES, cls=GroupedCommand)
 @click.argument("rows", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="ROWS...")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="FILE.html", help="The page."

@@ -47,6 +47,29 @@ detector_model_option = click.option(
 )
 
 
+def _column_groups(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> tuple[str, ...]:
+    from faceaffect.sinks.columns import select_columns  # imports NumPy
+
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    try:
+        select_columns(names)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return names or ("default",)
+
+
+columns_option = click.option(
+    "--columns",
+    default="default",
+    show_default=True,
+    metavar="GROUPS",
+    callback=_column_groups,
+    help="Columns to write, separated by commas: default, landmarks (x_0 ... y_67) or all.",
+)
+
+
 def check_detector_model(detectors: Collection[str], detector_model: str | None) -> None:
     """Raise UsageError unless YuNet and the path of its model are passed together."""
     if YUNET in detectors and detector_model is None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_MAX_BUFFERS: Final = 16  # a detector resizes a source to two or three sizes; sources may differ
+_MAX_BUFFERS: Final = 32  # a detector resizes a source to two or three sizes; sources may differ
 
 
 class BufferPool:

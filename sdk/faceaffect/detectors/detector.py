@@ -74,3 +74,20 @@ class Detector(ABC):
     def clone(self) -> Detector | None:
         """Cheap copy with the same results for another thread; None (the default) if impossible."""
         return None
+
+
+class BackgroundDetector(Detector):
+    """Base class of detectors whose run needs no thread of the host between start and end."""
+
+    @abstractmethod
+    def start(self, frame: Frame, *, full_resolution: bool = True) -> None:
+        """Start a run on a frame, which may change afterwards; see `Detector.detect`."""
+
+    @abstractmethod
+    def finish(self) -> Detections:
+        """Wait for the run that was started; faces in its frame."""
+
+    def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
+        """Detect faces; see `Detector.detect`."""
+        self.start(frame, full_resolution=full_resolution)
+        return self.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from copy import copy
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -21,6 +21,10 @@ from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX
 from faceaffect.detectors.read_network import read_network
 from faceaffect.detectors.resize_image import resize_to_bgr
 from faceaffect.types import BoolArray, FloatArray, Frame
+
+if TYPE_CHECKING:
+    from faceaffect.backends.cuda_detector_runner import CudaDetectorRunner, DetectorInput
+    from faceaffect.backends.tensorrt_backend import TensorRTBackend
 
 MEAN: Final = (0.5, 0.5, 0.5)
 STD: Final = (0.25, 0.25, 0.25)
@@ -89,6 +93,7 @@ class FastFaceDetector(Detector):
             )
         content = read_network(path)
         _check_digest(content, path)
+        self._network = content
         self._session = open_session(content, threads, path)
         self._input_name = self._session.get_inputs()[0].name
         self._verifier = OnetVerifier(threads)
@@ -105,17 +110,12 @@ class FastFaceDetector(Detector):
 
     def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
         """Detect faces; see `Detector.detect`."""
-        if not full_resolution:
-            return self._detect(frame, _COARSE_LONGEST_PX)
         longest, shortest = (f(frame.width_px, frame.height_px) for f in (max, min))
         is_long = longest > _MAX_ASPECT * shortest
-        if is_long and self._input_side_px(frame, longest) > self._longest_px:
-            return _merge(self._detect(frame, self._longest_px), self._detect_strips(frame))
-        fine = self._detect(frame, self._longest_px)
-        if self._input_side_px(frame, self._longest_px) <= _COARSE_LONGEST_PX:
-            return fine
-        # The network was trained on faces that fill an image of 256 px, but no larger one.
-        return _merge(self._detect(frame, _COARSE_LONGEST_PX), fine)
+        if full_resolution and is_long and self._input_side_px(frame, longest) > self._longest_px:
+            return _merge([self._detect(frame, self._longest_px), self._detect_strips(frame)])
+        limits = self._side_limits_px(frame, full_resolution)
+        return _merge([self._detect(frame, limit) for limit in limits])
 
     def verify(self, frame: Frame, crop_to_frame: FloatArray) -> BoolArray:
         """Confirm new faces with O-Net; see `Detector.verify`."""
@@ -136,13 +136,50 @@ class FastFaceDetector(Detector):
         length, across = image.shape[1 - axis], image.shape[axis]
         strip = round(_STRIP_ASPECT * across)
         starts = np.linspace(0, length - strip, -(-(length - across) // (strip - across)))
-        found = Detections()
+        found = []
         for start in starts.round().astype(int).tolist():
             part = slice(start, start + strip)
             pixels = image[:, part] if axis == 0 else image[part]
             one = self._detect(Frame(np.ascontiguousarray(pixels)), self._longest_px, scale)
-            found = _merge(found, one.shifted(start if axis == 0 else 0, start if axis else 0))
-        return found.scaled(scale)
+            found.append(one.shifted(start if axis == 0 else 0, start if axis else 0))
+        return _merge(found).scaled(scale)
+
+    def _side_limits_px(self, frame: Frame, full_resolution: bool) -> list[int]:
+        """Limit of the longest side of the input of each run."""
+        if not full_resolution:
+            return [_COARSE_LONGEST_PX]
+        if self._input_side_px(frame, self._longest_px) <= _COARSE_LONGEST_PX:
+            return [self._longest_px]
+        # The network was trained on faces that fill an image of 256 px, but no larger one.
+        return [self._longest_px, _COARSE_LONGEST_PX]
+
+    def open_runner(self, backend: TensorRTBackend) -> CudaDetectorRunner:
+        """Runner of the network on the backend's GPU; raises BackendError."""
+        from faceaffect.backends.cuda_detector_runner import InputNormalization
+
+        largest = -(-self._longest_px // STRIDE_PX) * STRIDE_PX
+        sides_px = (2 * STRIDE_PX, min(_COARSE_LONGEST_PX, largest), largest)
+        normalization = InputNormalization(MEAN, STD, _GRAY)
+        return backend.open_detector_runner(self.name, self._network, sides_px, normalization)
+
+    def input_sizes(self, frame: Frame, full_resolution: bool) -> list[DetectorInput]:
+        """Input of each run on `frame`."""
+        from faceaffect.backends.cuda_detector_runner import DetectorInput
+
+        sizes = []
+        for limit in self._side_limits_px(frame, full_resolution):
+            longest_px = max(frame.height_px, frame.width_px)
+            scale = max(1.0, longest_px / self._input_side_px(frame, limit))
+            height, width = (
+                max(1, round(side / scale)) for side in (frame.height_px, frame.width_px)
+            )
+            rows, columns = (max(2, -(-side // STRIDE_PX)) * STRIDE_PX for side in (height, width))
+            sizes.append(DetectorInput(rows, columns, height, width, scale))
+        return sizes
+
+    def decode_outputs(self, outputs: list[tuple[FloatArray, float]]) -> Detections:
+        """Detections in the maps [15, h, w] of each run, with its frame pixels per input pixel."""
+        return _merge([decode_maps(maps, self._min_score, scale) for maps, scale in outputs])
 
     def _input_side_px(self, frame: Frame, max_side_px: int, shrunk: float = 1.0) -> int:
         """Longest side of the network's input."""
@@ -210,10 +247,12 @@ def decode_maps(maps: Any, min_score: float, scale: float) -> Detections:
     return Detections(frame_px[:, :4].copy(), frame_px[:, 4:].reshape(-1, 5, 2).copy(), score[kept])
 
 
-def _merge(first: Detections, second: Detections) -> Detections:
-    """Detections of two runs, best first, without duplicates."""
+def _merge(runs: list[Detections]) -> Detections:
+    """Detections of one or two runs, best first, without duplicates."""
+    if len(runs) == 1:
+        return runs[0]
     boxes, keypoints, score = (
-        np.concatenate([getattr(first, name), getattr(second, name)])
+        np.concatenate([getattr(run, name) for run in runs])
         for name in ("box_xyxy", "keypoints_xy", "score")
     )
     kept = _nms(boxes, score)

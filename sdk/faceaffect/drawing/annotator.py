@@ -17,8 +17,9 @@ from faceaffect.drawing.score_panel import (
     put_text,
     text_width_px,
 )
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.labels import AU_NAMES
-from faceaffect.types import Affect, Faces, FloatArray, Frame, PixelFormat
+from faceaffect.types import Affect, Faces, FloatArray, Frame
 
 _COLORS: Final[tuple[Color, ...]] = (
     (90, 220, 90),
@@ -41,6 +42,13 @@ class FaceAnnotator:
     Wide frames have the panel on the side away from the face; narrow ones (portraits, face crops)
     are widened by it. The size of the result depends on the frame's size only, so that it is
     constant over a video.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> annotator = fa.FaceAnnotator()
+        >>> image = next(iter(fa.stream("clip.mp4"))).draw(annotator=annotator)
+        >>> image.shape, image.dtype.name
+        ((360, 640, 3), 'uint8')
     """
 
     def __init__(self, au_thresholds: tuple[float, ...] = (0.5,) * len(AU_NAMES)) -> None:
@@ -85,15 +93,8 @@ class FaceAnnotator:
 
 
 def _bgr_copy(frame: Frame) -> Canvas:
-    codes = {
-        PixelFormat.RGB: cv2.COLOR_RGB2BGR,
-        PixelFormat.GRAY: cv2.COLOR_GRAY2BGR,
-        PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12,
-    }
-    pixels = np.ascontiguousarray(frame.pixels)
-    if frame.pixel_format is PixelFormat.BGR:
-        return np.array(pixels)
-    return np.asarray(cv2.cvtColor(pixels, codes[frame.pixel_format]), np.uint8)
+    bgr = to_bgr(frame)
+    return np.array(bgr) if bgr is frame.pixels else bgr
 
 
 def _enlarge(image: Canvas) -> tuple[Canvas, int]:

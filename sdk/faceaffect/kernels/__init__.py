@@ -51,7 +51,14 @@ def crop_face(
             frame, crop_to_frame, size_px=size_px, mean=mean, std=std, out=out
         )
     crops: FloatArray = native.crop_face(
-        frame.pixels, frame.pixel_format, crop_to_frame, size_px, mean, std, out
+        frame.planes,
+        frame.pixel_format,
+        crop_to_frame,
+        size_px,
+        mean,
+        std,
+        out,
+        frame.color.coefficients,
     )
     return crops
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.types import FloatArray
+from faceaffect.types import FloatArray, Planes, YuvCoefficients
 
 has_cuda: bool
 cuda_architectures: str
@@ -22,13 +22,14 @@ def chosen_isa() -> str: ...
 def compiled_isas() -> list[str]: ...
 def usable_isas() -> list[str]: ...
 def crop_face(
-    pixels: NDArray[np.uint8],
+    planes: NDArray[np.uint8] | Planes,
     pixel_format: str,
     crop_to_frame: Any,
     size_px: int,
     mean: Any,
     std: Any,
     out: FloatArray | None,
+    color: YuvCoefficients = ...,
 ) -> FloatArray: ...
 def normalize(
     pixels: NDArray[np.uint8], mean: Any, std: Any, out: FloatArray | None
@@ -42,7 +43,7 @@ def pack_graph(
     readout_bias: FloatArray,
 ) -> PackedGraph: ...
 def pack_upload(
-    pixels: NDArray[np.uint8],
+    planes: NDArray[np.uint8] | Planes,
     pixel_format: str,
     crop_to_frame: Any,
     slots: int,
@@ -50,6 +51,7 @@ def pack_upload(
     block: int,
     device: int,
     capacity: int,
+    color: YuvCoefficients = ...,
 ) -> int: ...
 def appearance_descriptors(crops: FloatArray, mean_face: FloatArray) -> FloatArray: ...
 def descriptors_from_grid(grid: FloatArray, mean_face: FloatArray) -> FloatArray: ...
@@ -180,7 +182,14 @@ def runtime_version() -> int: ...
 def describe_cuda_array(value: Any) -> tuple[int, list[int], list[int], str, int]: ...
 def stream_handle(stream: Any) -> int: ...
 def crop_face_cuda(
-    frame: Any, pixel_format: str, crop_to_frame: Any, mean: Any, std: Any, out: Any, stream: Any
+    frame: Any,
+    pixel_format: str,
+    crop_to_frame: Any,
+    mean: Any,
+    std: Any,
+    out: Any,
+    stream: Any,
+    color: YuvCoefficients = ...,
 ) -> None: ...
 def normalize_cuda(pixels: Any, mean: Any, std: Any, out: Any, stream: Any) -> None: ...
 def au_gcn_cuda(nodes: Any, weights: Any, widths: list[int], out: Any, stream: Any) -> None: ...
@@ -196,4 +205,5 @@ def pack_device_upload(
     device: int,
     capacity: int,
     stream: Any,
+    color: YuvCoefficients = ...,
 ) -> int: ...

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faceaffect.kernels.gcn_weights import GcnWeights
 from faceaffect.kernels.native import native
-from faceaffect.types import PixelFormat
+from faceaffect.types import PixelFormat, YuvColor
 
 if native is None or not native.has_cuda:
     raise ImportError(
@@ -85,12 +85,13 @@ def crop_face(
     size_px: int | None = None,
     out: Any = None,
     stream: Any = None,
+    color: YuvColor = YuvColor.BT601,
 ) -> Any:
     """Run `faceaffect.kernels.crop_face` on the GPU.
 
     Args:
         frame: uint8 with the shape of `Frame.pixels`, or for NV12 a tuple of luma [H, W] and chroma
-            [H / 2, W / 2, 2] whose rows may be padded differently.
+            [H / 2, W / 2, 2] whose rows may be padded differently, for I420 (Y, U, V).
         pixel_format: Pixel format of `frame`.
         crop_to_frame: float32 [N, 2, 3].
         mean: Of each RGB channel.
@@ -98,12 +99,15 @@ def crop_face(
         size_px: Side of the crops if `out` is None.
         out: float32 or float16 [N, 3, S, S]; by default a new float32 array.
         stream: CUDA stream.
+        color: Color matrix and range of a NV12 or I420 frame.
     """
     if out is None:
         if size_px is None:
             raise ValueError("crop_face on the GPU needs out or size_px, got neither")
         out = device_array([_length(crop_to_frame), 3, size_px, size_px])
-    _native.crop_face_cuda(frame, pixel_format, crop_to_frame, mean, std, out, stream)
+    _native.crop_face_cuda(
+        frame, pixel_format, crop_to_frame, mean, std, out, stream, color.coefficients
+    )
     return out
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from faceaffect.kernels import reference_face_ops as reference
 from faceaffect.kernels.native import native
-from faceaffect.types import BoolArray, FloatArray, Frame, PixelFormat
+from faceaffect.types import BoolArray, FloatArray, Frame
 
 
 def transform_points(transforms: FloatArray, points_xy: FloatArray) -> FloatArray:
@@ -197,12 +197,12 @@ def shot_change(
         The grid [rows, columns] of every `row_step`-th row and `column_step`-th column, and its
         mean absolute change from `previous` in gray levels, None where the shapes differ.
     """
-    is_color = frame.pixel_format in (PixelFormat.BGR, PixelFormat.RGB)
     # The native code would copy all pixels of an image whose rows are not contiguous.
-    has_contiguous_rows = frame.pixels.strides[1:] == ((3, 1) if is_color else (1,))
+    contiguous = (3, 1) if frame.pixel_format.is_color else (1,)
+    has_contiguous_rows = frame.pixels.strides[1:] == contiguous
     if native is None or not has_contiguous_rows:
         return reference.shot_change(frame, row_step, column_step, previous)
     change: tuple[FloatArray, float | None] = native.shot_change(
-        frame.pixels, frame.pixel_format, row_step, column_step, previous
+        frame.planes, frame.pixel_format, row_step, column_step, previous
     )
     return change

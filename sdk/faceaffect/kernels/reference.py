@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from faceaffect.kernels.arguments import check_normalize, check_out, check_size_px, check_transforms
 from faceaffect.kernels.gcn_weights import NODES, GcnWeights
-from faceaffect.types import FloatArray, Frame, PixelFormat
+from faceaffect.types import FloatArray, Frame, PixelFormat, YuvColor
 
 MAX_LEVEL: Final[int] = 4
 """How often a frame is halved at most; no aliasing up to a scale of 2 ** (MAX_LEVEL + 1)."""
@@ -31,7 +31,7 @@ def crop_face(
     """Crop faces [N, 3, S, S], RGB: (sample / 255 - mean) / std.
 
     `sample` is bilinear at crop_to_frame . (x, y, 1). See csrc/crop_face.h for every detail:
-    positions, halving when minifying, black outside, NV12.
+    positions, halving when minifying, black outside, NV12 and I420.
     """
     transforms = check_transforms(crop_to_frame)
     size = check_size_px(size_px)
@@ -41,7 +41,7 @@ def crop_face(
         level = level_of(transform)
         x, y = _positions(_transform_at_level(transform, level), size)
         planes = [halve(plane, level) for plane in split_planes(frame)]
-        rgb = _sample_rgb(frame.pixel_format, planes, x, y)
+        rgb = _sample_rgb(frame.pixel_format, frame.color, planes, x, y)
         result[face] = (rgb / _F(255) - mean_rgb) / std_rgb
     return result
 
@@ -103,8 +103,10 @@ def halve(plane: Bytes, level: int) -> Bytes:
 
 
 def split_planes(frame: Frame) -> list[Bytes]:
-    """Split a frame into planes [H, W, C]: one, or luma and (U, V) for NV12."""
+    """Split a frame into planes [H, W, C]: one; luma and (U, V) for NV12; Y, U, V for I420."""
     pixels = frame.pixels
+    if frame.chroma is not None:
+        return [plane[:, :, None] for plane in (pixels, *frame.chroma)]
     if frame.pixel_format is PixelFormat.GRAY:
         return [pixels[:, :, None]]
     if frame.pixel_format is not PixelFormat.NV12:
@@ -149,7 +151,7 @@ def _coverage(position: FloatArray, size: int) -> FloatArray:
 
 
 def _sample_rgb(
-    pixel_format: PixelFormat, planes: list[Bytes], x: FloatArray, y: FloatArray
+    pixel_format: PixelFormat, color: YuvColor, planes: list[Bytes], x: FloatArray, y: FloatArray
 ) -> FloatArray:
     """Sample RGB [3, S, S] in 0..255 at positions x, y [S, S], black outside the frame."""
     height, width, _ = planes[0].shape
@@ -158,15 +160,17 @@ def _sample_rgb(
         values = values[::-1]
     elif pixel_format is PixelFormat.GRAY:
         values = values.repeat(3, axis=0)
-    elif pixel_format is PixelFormat.NV12:
-        chroma = _bilinear(planes[1], x * _F(0.5) - _F(0.25), y * _F(0.5) - _F(0.25))
-        values = rgb_from_yuv(values[0], chroma[0], chroma[1])
+    elif pixel_format.is_yuv:
+        at = (x * _F(0.5) - _F(0.25), y * _F(0.5) - _F(0.25))
+        u, v = (channel for plane in planes[1:] for channel in _bilinear(plane, *at))
+        values = rgb_from_yuv(values[0], u, v, color)
     return _coverage(x, width) * _coverage(y, height) * values
 
 
-def rgb_from_yuv(luma: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
-    """Convert BT.601, video range, to RGB [3, ...] clamped to 0..255."""
-    gray, blue, red = _F(1.1643836) * (luma - _F(16)), u - _F(128), v - _F(128)
-    green = gray - _F(0.3917623) * blue - _F(0.8129676) * red
-    rgb = np.stack([gray + _F(1.5960268) * red, green, gray + _F(2.0172321) * blue])
+def rgb_from_yuv(luma: FloatArray, u: FloatArray, v: FloatArray, color: YuvColor) -> FloatArray:
+    """Convert YUV to RGB [3, ...] clamped to 0..255."""
+    offset, scale, v_to_red, u_to_green, v_to_green, u_to_blue = map(_F, color.coefficients)
+    gray, blue, red = scale * (luma - offset), u - _F(128), v - _F(128)
+    green = gray + u_to_green * blue + v_to_green * red
+    rgb = np.stack([gray + v_to_red * red, green, gray + u_to_blue * blue])
     return np.asarray(np.clip(rgb, _F(0), _F(255)), _F)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.kernels.activations import sigmoid, softmax
-from faceaffect.types import BoolArray, FloatArray, Frame, PixelFormat
+from faceaffect.types import BoolArray, FloatArray, Frame
 
 _CELLS: Final[int] = 14
 _GRID: Final[int] = _CELLS - 2  # the outermost cells are mostly background
@@ -175,9 +175,9 @@ def shot_change(
     """Sample a grid of gray levels and its mean absolute change; see `face_ops.shot_change`."""
     rows = slice(row_step // 2, frame.height_px, row_step)
     columns = slice(column_step // 2, frame.width_px, column_step)
-    is_color = frame.pixel_format in (PixelFormat.BGR, PixelFormat.RGB)
-    # Green alone stands for gray in color frames.
-    samples = frame.pixels[rows, columns, 1] if is_color else frame.pixels[rows, columns]
+    # Green alone stands for gray in color frames, luma in YUV frames.
+    pixels = frame.pixels[:, :, 1] if frame.pixel_format.is_color else frame.pixels
+    samples = pixels[rows, columns]
     grid = samples.astype(np.float32)
     if previous is None or previous.shape != grid.shape:
         return grid, None

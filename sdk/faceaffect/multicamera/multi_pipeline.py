@@ -7,14 +7,16 @@ from pathlib import Path
 from types import TracebackType
 
 from faceaffect.backends import Backend, BackendOptions, open_backend
+from faceaffect.backends.option_names import BackendName, PrecisionName
 from faceaffect.bundle.bundle import Bundle, find_bundle, open_bundle
-from faceaffect.bundle.model_spec import AUTO_PRECISION, BundleError, ModelSpec
+from faceaffect.bundle.model_spec import BundleError, ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import AUTO_ROTATION
+from faceaffect.detectors.names import AUTO_ROTATION, RotateName
+from faceaffect.detectors.to_detector import to_detector
 from faceaffect.multicamera.stream_network import StreamNetwork
 from faceaffect.outputs.affect_decoder import AffectDecoder
 from faceaffect.outputs.single_model import SingleModel
-from faceaffect.pipeline import Pipeline, check_limits, to_detector
+from faceaffect.pipeline import Pipeline, check_limits
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.tracked_faces import TrackedFaces
@@ -27,6 +29,15 @@ class MultiPipeline:
 
     Each stream has its own tracks, ids, smoothing and baselines, as in a `Pipeline` of its own.
     Like a `Pipeline` it is not thread-safe; sources may be read by other threads.
+
+    Examples:
+        >>> import cv2
+        >>> import faceaffect as fa
+        >>> image = cv2.imread("face.jpg")
+        >>> with fa.open_multi_pipeline(2) as pipeline:
+        ...     results = pipeline.analyze([fa.Frame(image), None])
+        >>> len(results[0][0]), results[1] is None
+        (1, True)
     """
 
     def __init__(
@@ -138,13 +149,13 @@ def open_multi_pipeline(
     streams: int,
     model: str | Path | None = None,
     *,
-    backend: str = "auto",
+    backend: BackendName = "auto",
     device: str = "auto",
     threads: int = 1,
-    precision: str = AUTO_PRECISION,
+    precision: PrecisionName = "auto",
     max_faces: int = 8,
     min_face_size_px: int = 24,
-    rotate: str = AUTO_ROTATION,
+    rotate: RotateName = "auto",
     smooth: bool = True,
     neutral_baseline: bool = False,
     detector: Detector | str | Path | None = None,
@@ -169,6 +180,10 @@ def open_multi_pipeline(
         BundleError: The bundle is missing, damaged, has stages, or does not support an option.
         BackendError: The backend cannot run on `device`.
         ValueError: A number is out of range.
+
+    Examples:
+        >>> faceaffect.open_multi_pipeline(2).streams
+        2
     """
     if streams < 1:
         raise ValueError(f"expected streams >= 1, got {streams}")

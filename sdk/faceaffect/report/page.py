@@ -117,7 +117,7 @@ def _overview(sources: Sequence[SourceStats]) -> _Table:
             (
                 _short_name(source.title),
                 _clock_text(source.last_s) if source.is_sequence else _UNKNOWN,
-                str(source.frames),
+                source.frames_text,
                 str(source.rows),
                 str(len(tracks)),
                 *_mean_valence_arousal(tracks),

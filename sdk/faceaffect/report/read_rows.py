@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.sinks.columns import COLUMN_NAMES, NUMBERS
+from faceaffect.sinks.columns import AU_ON_NAMES, COLUMN_NAMES, MAX_ROW_BYTES, NUMBERS
 from faceaffect.sinks.parquet_sink import require_pyarrow
 
 CHUNK_ROWS: Final = 4096
@@ -28,8 +29,14 @@ EXPRESSION_COLUMNS: Final = slice(
 )
 
 
-class ReportError(ValueError):
-    """A report that cannot be made."""
+class ReportError(FaceAffectError, ValueError):
+    """Rows that cannot be read, or a report that cannot be made.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> issubclass(fa.ReportError, fa.FaceAffectError)
+        True
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ class RowChunk:
 def read_rows(path: Path, notes: list[str]) -> Iterator[RowChunk]:
     """Read the rows of a .csv, .jsonl or .parquet file written by `faceaffect analyze`.
 
-    An incomplete last row (of a run that is still writing) is skipped.
+    An incomplete last row (of a run that is still writing) is skipped, and so are rows of frames
+    without a face.
 
     Args:
         path: File of rows.
@@ -70,7 +78,9 @@ def read_rows(path: Path, notes: list[str]) -> Iterator[RowChunk]:
     try:
         cells = read(path, notes)
         while lines := list(islice(cells, CHUNK_ROWS)):
-            yield _chunk(path, lines)
+            faces = [line for line in lines if line[1][_TRACK_CELL] not in ("", None)]
+            if faces:  # the others are frames without a face
+                yield _chunk(path, faces)
     except UnicodeDecodeError as error:
         raise ReportError(
             f"{path}: expected rows in UTF-8, got other bytes ({error.reason})"
@@ -85,9 +95,20 @@ _Line = tuple[int, list[Any]]
 """Line number, and cells in the order of COLUMN_NAMES; an unknown number is None or empty."""
 
 
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Yield the lines of a file without reading an endless one."""
+    while line := stream.readline(MAX_ROW_BYTES):
+        if len(line) == MAX_ROW_BYTES and not line.endswith("\n"):
+            raise ReportError(
+                f"{path}: expected lines of less than {MAX_ROW_BYTES} characters, got a longer one;"
+                " pass the file as it was written"
+            )
+        yield line
+
+
 def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
+        reader = csv.reader(_lines(path, stream))
         try:
             header = next(reader, [])
             _check_columns(path, header)
@@ -108,7 +129,7 @@ def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
 
 def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
     with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(_lines(path, stream), 1):
             try:
                 if not isinstance(row := json.loads(line), dict):
                     raise TypeError(f"got {line[:20].strip()!r}")
@@ -156,11 +177,13 @@ def _incomplete_row_note(path: Path) -> str:
     return f"{path}: an incomplete last row was skipped; is its run still in progress?"
 
 
-_TEXT_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("source", "active_aus", "expression")]
+_TEXT_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("source", "expression")]
+_TRACK_CELL: Final = COLUMN_NAMES.index("track_id")
 _KEY_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("frame", "time_s", "track_id")]
 _NUMBER_CELLS: Final = [COLUMN_NAMES.index(name) for name in NUMBER_NAMES]
 _EXPRESSION_INDEX: Final = {name: k for k, name in enumerate(EXPRESSION_NAMES)} | {"": -1}
-_AU_INDEX: Final = {name: k for k, name in enumerate(AU_NAMES)}
+_AU_ON_CELLS: Final = [COLUMN_NAMES.index(name) for name in AU_ON_NAMES]
+_AU_ON: Final = {"1": True, "0": False, "": False}
 
 
 def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
@@ -170,7 +193,7 @@ def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
     au_active = np.zeros((len(lines), len(AU_NAMES)), np.bool_)
     expression = np.empty(len(lines), np.int64)
     for row, (line_number, cells) in enumerate(lines):
-        source, active_aus, top_expression = (str(cells[k] or "") for k in _TEXT_CELLS)
+        source, top_expression = (str(cells[k] or "") for k in _TEXT_CELLS)
         try:
             key_rows.append([float(cells[k]) for k in _KEY_CELLS])
             number_rows.append(
@@ -180,8 +203,9 @@ def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
                 ]
             )
             expression[row] = _EXPRESSION_INDEX[top_expression]
-            for name in active_aus.split("+") if active_aus else ():
-                au_active[row, _AU_INDEX[name]] = True
+            au_active[row] = [
+                _AU_ON["" if cells[k] is None else str(cells[k])] for k in _AU_ON_CELLS
+            ]
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(
                 f"{path}: line {line_number}: not a row of `faceaffect analyze` ({error!r})"

@@ -11,10 +11,10 @@ import numpy as np
 
 from faceaffect.report.track_stats import TrackKey, TrackStats
 from faceaffect.sources.image_files import is_image
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.read_image import read_image
 from faceaffect.sources.source import SourceError
 from faceaffect.sources.video_file import read_frame_at
+from faceaffect.system.import_opencv import import_opencv
 
 _SIDE_PX: Final = 112
 _MARGIN_FACTOR: Final = 1.45  # side of the thumbnail / longer side of the face's box

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.read_rows import COLUMN_INDEX, NUMBER_NAMES, RowChunk, read_rows
+from faceaffect.sinks.side_car import read_side_car
 from faceaffect.sources.image_files import is_image
 
 TrackKey = tuple[int, str, int]
@@ -98,7 +99,8 @@ class TrackStats:
 class SourceStats:
     """Statistics of a video, or of all images of one folder.
 
-    `frames` counts frames with a face: there are no rows of others.
+    `frames` counts frames with a face: there are no rows of others. `all_frames` counts the others
+    as well; None where the rows have no side-car.
     """
 
     name: str
@@ -107,6 +109,14 @@ class SourceStats:
     frames: int = 0
     last_frame: int = -1
     tracks: dict[int, TrackStats] = field(default_factory=dict)
+    all_frames: int | None = None
+
+    @property
+    def frames_text(self) -> str:
+        """Number of frames with a face, and of how many if that is known."""
+        return (
+            str(self.frames) if self.all_frames is None else f"{self.frames} of {self.all_frames}"
+        )
 
     @property
     def title(self) -> str:
@@ -149,7 +159,19 @@ def collect_stats(files: Sequence[Path], notes: list[str]) -> list[SourceStats]:
                 )
                 source.tracks.setdefault(key[2], TrackStats(key)).add(chunk, rows)
             _count_frames(sources, chunk, file_index)
+        _add_side_car(sources, path, file_index)
     return list(sources.values())
+
+
+def _add_side_car(sources: dict[tuple[int, str], SourceStats], path: Path, file_index: int) -> None:
+    """Add the numbers of frames without a face, and the sources in which there was none."""
+    side_car = read_side_car(path)
+    for facts in () if side_car is None else side_car.sources:
+        is_folder = not facts.is_sequence and not is_image(Path(facts.source))
+        name = str(Path(facts.source) / "*") if is_folder else source_name(facts.source)
+        source = sources.get((file_index, name))
+        if source is not None:
+            source.all_frames = (source.all_frames or 0) + facts.frames
 
 
 def group_by_track(

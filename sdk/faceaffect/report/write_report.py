@@ -15,6 +15,8 @@ from faceaffect.report.read_rows import ReportError
 from faceaffect.report.thumbnails import extract_thumbnails
 from faceaffect.report.timeline import read_timelines
 from faceaffect.report.track_stats import SourceStats, TrackStats, collect_stats
+from faceaffect.sinks.side_car import read_side_car
+from faceaffect.system.install_command import install_command
 
 DEFAULT_TRACKS: Final = 20
 
@@ -81,6 +83,7 @@ def write_report(
     on_progress("drawing")
     names = ", ".join(file.name for file in files[:3])
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    facts = facts or _side_car_facts(files)
     contents = ReportContents(
         sources=sources,
         timelines=timelines,
@@ -98,6 +101,26 @@ def write_report(
         ) from None
 
 
+def _side_car_facts(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Return how rows were made, as far as their side-cars agree on it."""
+    side_cars = [one for one in map(read_side_car, files) if one is not None]
+    all_facts = [
+        {
+            "model": f"{one.model} ({one.model_sha256[:12]})",
+            **one.pipeline,
+            "analyzed by": f"faceaffect {one.version}",
+        }
+        for one in side_cars
+    ]
+    if len(side_cars) < len(files):
+        return []
+    return [
+        (name, value)
+        for name, value in all_facts[0].items()
+        if all(one.get(name) == value for one in all_facts)
+    ]
+
+
 def _check_packages() -> None:
     try:
         missing = missing_packages()
@@ -106,7 +129,7 @@ def _check_packages() -> None:
             f"the report needs a writable temporary folder ({error}); set TMPDIR or MPLCONFIGDIR"
         ) from None
     if missing:
-        raise ReportError(f'the report needs {missing}: run pip install "faceaffect[report]"')
+        raise ReportError(f"the report needs {missing}: run {install_command('report')}")
 
 
 def _longest_tracks(sources: Sequence[SourceStats], count: int) -> list[TrackStats]:

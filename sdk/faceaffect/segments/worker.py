@@ -22,9 +22,9 @@ from faceaffect.backends import BackendError
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.segments.frame_result import FrameResult, pack
 from faceaffect.segments.task import SEEK_MARGIN, SegmentSettings, SegmentTask
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import SourceError
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.system.worker_process import WorkerOutput, describe_error, run_worker
 
 _BATCH_FRAMES: Final = 64  # frames per message

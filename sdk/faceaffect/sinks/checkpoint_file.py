@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from faceaffect.sinks.sink import SinkError
 from faceaffect.system.durable_file import open_regular, write_file
@@ -20,6 +20,10 @@ from faceaffect.system.file_identity import FileIdentity
 _VERSION: Final = 2
 _COMPACT_BYTES: Final = 1 << 20  # a log that has grown by so much is rewritten
 _SOURCES_PER_LINE: Final = 1000
+MAX_LOG_BYTES: Final[int] = 1 << 30
+"""Longest log that is read: some million sources."""
+MAX_LINE_BYTES: Final[int] = 1 << 26
+"""Longest line: `_SOURCES_PER_LINE` of the longest names that Linux allows."""
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -137,12 +141,13 @@ def load_checkpoint(
     expected_bytes = 0
     try:
         with open_regular(path) as stream:
-            version, run_config = _header(stream.readline())
+            lines = _lines(stream)
+            version, run_config = _header(next(lines, b""))
             if version != _VERSION:
                 raise SinkError(
                     f"{path}: expected version {_VERSION}, got {version!r}; use --overwrite"
                 )
-            for output_bytes, last_track_id, states in _entries(stream):
+            for output_bytes, last_track_id, states in _entries(lines):
                 expected_bytes = output_bytes
                 if not is_whole(output_bytes):
                     break  # the output lost rows since: resume from where they are whole
@@ -175,6 +180,18 @@ def _entry(output_bytes: int, last_track_id: int, states: Iterable[SourceState])
         "sources": [asdict(state) for state in states],
     }
     return json.dumps(value).encode() + b"\n"
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a log; raises ValueError if it or a line is too long."""
+    left_bytes = MAX_LOG_BYTES
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        left_bytes -= len(line)
+        if len(line) > MAX_LINE_BYTES or left_bytes < 0:
+            raise ValueError(
+                f"expected lines of at most {MAX_LINE_BYTES} bytes, {MAX_LOG_BYTES} in all"
+            )
+        yield line
 
 
 def _header(line: bytes) -> tuple[object, dict[str, str]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES, LANDMARK_COUNT
 from faceaffect.system.path_text import printable_text, redact_passwords
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
@@ -48,6 +48,9 @@ def _numbers(decimals: int, *names: str) -> list[Column]:
     return [Column(name, decimals) for name in names]
 
 
+AU_ON_NAMES: Final[tuple[str, ...]] = tuple(f"{name}_on" for name in AU_NAMES)
+"""Columns of the decisions, in the order of `labels.AU_NAMES`."""
+
 COLUMNS: Final[tuple[Column, ...]] = (
     Column("source", TEXT),
     Column("frame", INTEGER),
@@ -57,7 +60,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     *_numbers(4, "face_score", "quality"),
     *_numbers(2, "yaw_deg", "pitch_deg", "roll_deg"),
     *_numbers(4, *AU_NAMES),
-    Column("active_aus", TEXT),
+    *(Column(name, INTEGER) for name in AU_ON_NAMES),
     *_numbers(4, *EXPRESSION_NAMES),
     Column("expression", TEXT),
     *_numbers(4, "valence", "arousal"),
@@ -65,15 +68,48 @@ COLUMNS: Final[tuple[Column, ...]] = (
 """Columns in their order.
 
 `source` is the file or camera of the frame, boxes are in pixels, AU and expression columns are
-probabilities, `active_aus` joins the names of the active AUs as in `AU6+AU12` (empty if none is
-active), `expression` is the most probable expression. What the model does not predict is None in
-number columns and empty in text columns.
+probabilities, `AU1_on` and so on are 1 where the AU is active and else 0, `expression` is the most
+probable expression. What the model does not predict is None in number columns and empty in text
+columns.
 """
 
+MAX_ROW_BYTES: Final[int] = 1 << 20
+"""Longest line of a file of rows that is read; a row has some hundred bytes and a name."""
 COLUMN_NAMES: Final[tuple[str, ...]] = tuple(column.name for column in COLUMNS)
 
+LANDMARK_COLUMNS: Final[tuple[Column, ...]] = tuple(
+    Column(f"{axis}_{point}", 2) for axis in "xy" for point in range(LANDMARK_COUNT)
+)
+"""Landmarks in pixels, named as in OpenFace: x_0 ... x_67, then y_0 ... y_67."""
 
-NUMBERS: Final[list[Column]] = [column for column in COLUMNS[4:] if not column.is_text]
+COLUMN_GROUPS: Final[dict[str, tuple[Column, ...]]] = {
+    "default": (),
+    "landmarks": LANDMARK_COLUMNS,
+}
+"""What each group adds to `COLUMNS`."""
+ALL_GROUPS: Final = "all"
+
+
+def select_columns(groups: Sequence[str]) -> tuple[Column, ...]:
+    """Return `COLUMNS` and what the named groups add, in the order of `COLUMN_GROUPS`.
+
+    Raises:
+        ValueError: There is no such group.
+    """
+    if unknown := [name for name in groups if name not in (*COLUMN_GROUPS, ALL_GROUPS)]:
+        raise ValueError(
+            f"expected columns to be some of {', '.join(COLUMN_GROUPS)} or {ALL_GROUPS}, got"
+            f" {', '.join(unknown)}"
+        )
+    chosen = [
+        added for name, added in COLUMN_GROUPS.items() if name in groups or ALL_GROUPS in groups
+    ]
+    return (*COLUMNS, *(column for added in chosen for column in added))
+
+
+NUMBERS: Final[list[Column]] = [
+    column for column in COLUMNS[4:] if not (column.is_text or column.is_integer)
+]
 """Number columns that are measured on a face, in their order."""
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _STEPS_PER_UNIT: Final = np.array([10.0**column.decimals for column in NUMBERS])
@@ -82,24 +118,42 @@ _VA_START: Final = _AU_END + len(EXPRESSION_NAMES)
 
 
 def rows_for_frame(
-    frame: Frame | FrameInfo, faces: Faces, affect: Affect
+    frame: Frame | FrameInfo,
+    faces: Faces,
+    affect: Affect,
+    columns: tuple[Column, ...] = COLUMNS,
+    *,
+    every_frame: bool = False,
 ) -> Iterator[tuple[Value, ...]]:
-    """Yield one row per face, rounded as `COLUMNS` says: every format stores the same numbers."""
+    """Yield one row per face, rounded as `columns` says: every format stores the same numbers.
+
+    Args:
+        frame: The frame.
+        faces: Its faces [N].
+        affect: Their affect, row for row.
+        columns: Of `select_columns`.
+        every_frame: Whether a frame without a face has a row, of `source`, `frame` and `time_s`.
+    """
     if not len(faces):
+        if every_frame:
+            known = (source_cell(frame.source), frame.index, round(frame.time_s, 6))
+            yield (*known, *("" if column.is_text else None for column in columns[len(known) :]))
         return
     expressions = affect.top_expression()
     time_s = round(frame.time_s, 6)
     source = source_cell(frame.source)
+    has_landmarks = len(columns) > len(COLUMNS)
+    landmarks = _landmark_cells(faces) if has_landmarks else []
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
-        au_active = affect.au_active[i].tolist()
-        active_aus = "+".join(
-            [name for name, is_active in zip(AU_NAMES, au_active, strict=True) if is_active]
-        )
+        # Without probabilities the model predicts no AUs: it has not decided against them.
+        has_aus = numbers[_AU_END - 1] is not None
+        au_on = map(int, affect.au_active[i].tolist()) if has_aus else (None,) * len(AU_NAMES)
         yield (
             *(source, frame.index, time_s, int(faces.track_id[i])),
-            *(*numbers[:_AU_END], active_aus),
+            *(*numbers[:_AU_END], *au_on),
             *(*numbers[_AU_END:_VA_START], expressions[i]),
             *numbers[_VA_START:],
+            *(landmarks[i] if has_landmarks else ()),
         )
 
 
@@ -136,3 +190,10 @@ def _rounded_numbers(faces: Faces, affect: Affect) -> list[list[float | None]]:
         [value if value is not None and math.isfinite(value) else None for value in row]
         for row in rows
     ]
+
+
+def _landmark_cells(faces: Faces) -> list[list[float | None]]:
+    """Return the cells of `LANDMARK_COLUMNS` [N, 136]."""
+    points = faces.landmarks_xy.transpose(0, 2, 1).reshape(len(faces), -1).astype(np.float64)
+    values = np.round(points, 2) + 0.0
+    return [[cell if math.isfinite(cell) else None for cell in row] for row in values.tolist()]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from faceaffect.sinks.checkpoint_file import checkpoint_path, load_checkpoint
+from faceaffect.sinks.columns import select_columns
 from faceaffect.sinks.parquet_sink import ParquetSink, journal_path, require_pyarrow
 from faceaffect.sinks.row_formats import CsvFormat, JsonlFormat
 from faceaffect.sinks.sink import OverwritePolicy, Sink, SinkError, SinkOptions
@@ -30,13 +31,14 @@ def open_sink(path: str | Path | None, options: SinkOptions | None = None) -> Si
         SinkError: the output cannot be written.
     """
     options = options or SinkOptions()
+    columns = select_columns(options.columns)
     check_output(path, options.if_exists)
     if is_stdout(path):
-        return StdoutSink()
+        return StdoutSink(columns=columns, every_frame=options.every_frame)
     output = Path(str(path))
     if output.suffix.lower() == ".parquet":
         return ParquetSink(output, options)
-    return TextSink(output, _TEXT_FORMATS[output.suffix.lower()](), options)
+    return TextSink(output, _TEXT_FORMATS[output.suffix.lower()](columns), options)
 
 
 def is_stdout(path: str | Path | None) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from faceaffect.drawing.score_panel import Canvas
 from faceaffect.sinks.sink import SinkError
-from faceaffect.sources.import_opencv import import_opencv
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Frame
 
 VIDEO_CODECS: Final[dict[str, tuple[str, ...]]] = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from faceaffect.sinks.columns import COLUMNS
+from faceaffect.sinks.columns import COLUMNS, Column, select_columns
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError, SinkOptions, WrittenFace
 from faceaffect.sinks.text_sink import TextSink
 from faceaffect.system.durable_file import remove_leftovers, replace_file
+from faceaffect.system.install_command import install_command
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 _ROW_GROUP_BYTES = 16 << 20  # of journal text
@@ -30,8 +31,11 @@ class ParquetSink(Sink):
         """
         require_pyarrow(path)
         self.path = str(path)
+        self._columns = select_columns(options.columns)
         self._journal_path = journal_path(path)
-        self._journal = TextSink(self._journal_path, CsvFormat(), options, is_journal=True)
+        self._journal = TextSink(
+            self._journal_path, CsvFormat(self._columns), options, is_journal=True
+        )
         remove_leftovers(path)
         self._is_closed = False
 
@@ -68,7 +72,8 @@ class ParquetSink(Sink):
         try:
             self._journal.settle()
             replace_file(
-                Path(self.path), lambda partial: csv_to_parquet(self._journal_path, partial)
+                Path(self.path),
+                lambda partial: csv_to_parquet(self._journal_path, partial, self._columns),
             )
             is_converted = True
         except SinkError:
@@ -101,12 +106,12 @@ def require_pyarrow(path: Path) -> ModuleType:
     except ImportError as error:
         raise SinkError(
             f"{path}: Parquet needs pyarrow, which cannot be imported ({error}); "
-            'pip install "faceaffect[parquet]"'
+            f"{install_command('parquet')}"
         ) from None
     return pyarrow  # type: ignore[no-any-return]
 
 
-def csv_to_parquet(journal: Path, parquet: Path) -> None:
+def csv_to_parquet(journal: Path, parquet: Path, columns: tuple[Column, ...] = COLUMNS) -> None:
     """Convert a CSV file of rows to Parquet, one row group at a time."""
     import pyarrow
     import pyarrow.csv
@@ -118,7 +123,7 @@ def csv_to_parquet(journal: Path, parquet: Path) -> None:
         else pyarrow.int64()
         if column.is_integer
         else pyarrow.float64()
-        for column in COLUMNS
+        for column in columns
     }
     batches = pyarrow.csv.open_csv(
         journal,

@@ -6,11 +6,17 @@ import csv
 import json
 from typing import Any, Protocol
 
-from faceaffect.sinks.columns import COLUMN_NAMES, Value
+from faceaffect.sinks.columns import COLUMNS, Column, Value
 
 
 class RowFormat(Protocol):
-    """A format that writes each row as one piece of text."""
+    """A format that writes each row as one piece of text.
+
+    Attributes:
+        columns: Columns of its rows.
+    """
+
+    columns: tuple[Column, ...]
 
     def header(self) -> str:
         """Return the text before the first row."""
@@ -28,13 +34,15 @@ class RowFormat(Protocol):
 class CsvFormat:
     """RFC 4180 with line feeds; an unknown number is an empty cell."""
 
-    def __init__(self) -> None:
-        """Prepare the writer."""
+    def __init__(self, columns: tuple[Column, ...] = COLUMNS) -> None:
+        """Write and expect `columns`."""
+        self.columns = columns
+        self._names = [column.name for column in columns]
         self._writer = csv.writer(_LineFeedEcho())
 
     def header(self) -> str:
         """Return the line of column names."""
-        return ",".join(COLUMN_NAMES) + "\n"
+        return ",".join(self._names) + "\n"
 
     def line(self, row: tuple[Value, ...]) -> str:
         """Return a row as a CSV line."""
@@ -47,13 +55,18 @@ class CsvFormat:
             cells = next(csv.reader([line]), [])
         except csv.Error:
             return None
-        if len(cells) != len(COLUMN_NAMES):
+        if len(cells) != len(self._names):
             return None
-        return dict(zip(COLUMN_NAMES, cells, strict=True))
+        return dict(zip(self._names, cells, strict=True))
 
 
 class JsonlFormat:
     """One object per line; an unknown number is null."""
+
+    def __init__(self, columns: tuple[Column, ...] = COLUMNS) -> None:
+        """Write `columns`."""
+        self.columns = columns
+        self._names = [column.name for column in columns]
 
     def header(self) -> str:
         """Return nothing: JSON Lines has no header."""
@@ -61,7 +74,7 @@ class JsonlFormat:
 
     def line(self, row: tuple[Value, ...]) -> str:
         """Return a row as a JSON object."""
-        named = dict(zip(COLUMN_NAMES, row, strict=True))
+        named = dict(zip(self._names, row, strict=True))
         return json.dumps(named, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
 
     def parse(self, line: str) -> dict[str, Any] | None:

@@ -14,7 +14,16 @@ SelfSink = TypeVar("SelfSink", bound="Sink")
 
 
 class SinkError(FaceAffectError, OSError):
-    """An output that cannot be written; the message says what was expected and what to do."""
+    """An output that cannot be written; the message says what was expected and what to do.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> try:
+        ...     fa.analyze("clip.mp4").save("rows.docx")
+        ... except fa.SinkError as error:
+        ...     print("got .docx" in str(error))
+        True
+    """
 
 
 class InputReplacedError(SinkError):
@@ -38,11 +47,15 @@ class SinkOptions:
         run_config: settings that change rows (model, thresholds ...). They are stored with an
             unfinished run; resuming it with different ones is refused.
         is_resumable: whether an interrupted run leaves what is needed to resume it.
+        columns: groups of columns, see `columns.COLUMN_GROUPS`.
+        every_frame: whether a frame without a face has a row.
     """
 
     if_exists: OverwritePolicy = OverwritePolicy.REFUSE
     run_config: dict[str, str] = field(default_factory=dict)
     is_resumable: bool = True
+    columns: tuple[str, ...] = ("default",)
+    every_frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)

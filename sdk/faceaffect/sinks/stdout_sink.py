@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TextIO
 
-from faceaffect.sinks.columns import rows_for_frame
+from faceaffect.sinks.columns import COLUMNS, Column, rows_for_frame
 from faceaffect.sinks.row_formats import CsvFormat
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
@@ -21,7 +21,13 @@ class StdoutSink(Sink):
 
     path = "-"
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        columns: tuple[Column, ...] = COLUMNS,
+        *,
+        every_frame: bool = False,
+    ) -> None:
         """Write the header to `stream` (standard output by default).
 
         Raises:
@@ -33,7 +39,8 @@ class StdoutSink(Sink):
         if isinstance(output, io.TextIOWrapper):  # rows are UTF-8 in any locale
             output.reconfigure(encoding="utf-8", newline="\n")
         self._stream = output
-        self._format = CsvFormat()
+        self._format = CsvFormat(columns)
+        self._every_frame = every_frame
         self._write_text(self._format.header())
 
     def begin(self, source: str) -> ResumePoint:
@@ -42,9 +49,10 @@ class StdoutSink(Sink):
 
     def write(self, frame: Frame | FrameInfo, faces: Faces, affect: Affect) -> None:
         """Write the rows of one frame and flush."""
-        if len(faces):
-            rows = rows_for_frame(frame, faces, affect)
-            self._write_text("".join([self._format.line(row) for row in rows]))
+        columns, every_frame = self._format.columns, self._every_frame
+        rows = rows_for_frame(frame, faces, affect, columns, every_frame=every_frame)
+        if text := "".join([self._format.line(row) for row in rows]):
+            self._write_text(text)
 
     def end(self, source: str) -> None:
         """Do nothing: standard output has no checkpoint."""

@@ -148,7 +148,9 @@ class TextSink(Sink):
         before = self._position
         if self._name != self._typed_name:
             frame = FrameInfo(self._written_name(frame.source), frame.index, frame.time_s)
-        lines = [self._format.line(row) for row in rows_for_frame(frame, faces, affect)]
+        columns, every_frame = self._format.columns, self._options.every_frame
+        rows = rows_for_frame(frame, faces, affect, columns, every_frame=every_frame)
+        lines = [self._format.line(row) for row in rows]
         self._position = _Position(
             before.output_bytes + self._append("".join(lines).encode()),
             max(before.last_track_id, *faces.track_id.tolist(), -1),

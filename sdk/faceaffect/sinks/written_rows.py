@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from faceaffect.sinks.columns import source_cell
+from faceaffect.sinks.columns import MAX_ROW_BYTES, source_cell
 from faceaffect.sinks.row_formats import RowFormat
 from faceaffect.sinks.sink import WrittenFace
 
@@ -39,6 +39,8 @@ def read_written_faces(
         end = start
         tail, separator, rows = block.partition(b"\n") if start else (b"", b"", block)
         if start and not separator:
+            if len(block) > MAX_ROW_BYTES:  # no row of ours; what is before it is not known
+                return faces[::-1]
             tail = block
             continue
         if start:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.read_image import read_image_bytes, to_frame_pixels
 from faceaffect.sources.source import SourceError, SourceOptions, check_pixel_count
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.system.path_text import is_utf8
 from faceaffect.types import Frame
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from faceaffect.sources.capture import Capture, capture_fps, capture_size_px
+from faceaffect.sources.display_filter import DecodedFrame
 from faceaffect.sources.source import Source, SourceError, SourceOptions
+from faceaffect.sources.stream_color import default_color
 from faceaffect.types import Frame, PixelFormat
 
 _MIN_RETRY_S: Final = 0.1
@@ -124,7 +126,13 @@ class CameraSource(Source):
             self.notes.append(f"{self._loss_note()}, back after {lost_for_s:.1f} s")
             self._lost_s = None
         time_s = time.monotonic() - self.opened_s
-        frame = Frame(pixels, self._config.pixel_format, time_s, self._index, self.name)
+        if isinstance(pixels, DecodedFrame):
+            decoded = pixels._replace(number=self._index, time_s=time_s)
+            frame = decoded.to_frame(self.name)
+        else:
+            frame = Frame(pixels, self._config.pixel_format, time_s, self._index, self.name)
+            if frame.pixel_format.is_yuv:
+                frame = replace(frame, color=default_color(frame.height_px))
         self._index += 1
         with self._changed:
             self.dropped += self._newest is not None

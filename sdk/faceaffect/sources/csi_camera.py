@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from faceaffect.sources.camera_source import CameraConfig
 from faceaffect.sources.capture import Capture
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.source import SourceError
 from faceaffect.sources.uri_options import uri_options
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import PixelFormat
 
 

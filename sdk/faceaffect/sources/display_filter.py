@@ -1,4 +1,4 @@
-"""Converts decoded frames to what a player shows, with a filter graph of FFmpeg."""
+"""Converts decoded frames to what a player shows, with a filter graph of FFmpeg if needed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,31 @@ from numpy.typing import NDArray
 
 from faceaffect.sources.blend_alpha import blend_alpha
 from faceaffect.sources.import_pyav import import_pyav
-from faceaffect.types import FloatArray
+from faceaffect.sources.stream_color import matrix_of, yuv_color
+from faceaffect.types import Chroma, FloatArray, Frame, PixelFormat, YuvColor
 
 Pixels = NDArray[np.uint8]
 
 
 class DecodedFrame(NamedTuple):
-    """An image [H, W, 3] BGR as shown, its number in the stream and its time."""
+    """An image as shown, its number in the stream and its time; see `Frame` for the others."""
 
     pixels: Pixels
     number: int
     time_s: float
+    chroma: Chroma | None = None
+    color: YuvColor = YuvColor.BT601
+
+    def to_frame(self, source: str) -> Frame:
+        """Return a frame: I420 if there are planes of chroma, else BGR."""
+        pixel_format = PixelFormat.BGR if self.chroma is None else PixelFormat.I420
+        return Frame(
+            self.pixels, pixel_format, self.time_s, self.number, source, self.chroma, self.color
+        )
 
 
 _MAX_ASPECT_RATIO: Final = 8  # of a pixel; anything beyond is a broken header
+_PLANAR_FORMATS: Final = frozenset(["yuv420p", "yuvj420p"])
 _TRANSPOSE_DIRS: Final = {(1, 1): 0, (-1, 1): 1, (1, -1): 2, (-1, -1): 3}
 
 
@@ -73,8 +84,9 @@ class DisplayGeometry:
 class DisplayFilter:
     """Deinterlaces, scales to square pixels, turns and converts frames to BGR.
 
-    Color matrix and range are those of the stream; a stream that names none is BT.601 in video
-    range, as FFmpeg assumes. The graph is built again where size, format or colors change.
+    Planar YUV 4:2:0 of 8 bits that is shown as it is stored passes without a copy, as I420. Color
+    matrix and range are those of the stream (`stream_color`). The graph is built again where size,
+    format or colors change.
 
     Attributes:
         geometry: of the newest image; None before the first one.
@@ -89,6 +101,7 @@ class DisplayFilter:
         self._key: tuple[object, ...] = ()
         self._inside: deque[tuple[int, float]] = deque()
         self._has_alpha = False
+        self._passed_color: YuvColor | None = None  # of images that pass as they are
 
     def push(
         self, frame: Any, aspect_ratio: Fraction, number: int, time_s: float
@@ -103,7 +116,10 @@ class DisplayFilter:
         if key != self._key:
             done = self.flush()
             self._key = key
-            self._build(frame, aspect_ratio)
+            self._prepare(frame, aspect_ratio)
+        if self._passed_color is not None:
+            return [*done, _pass_planes(frame, number, time_s, self._passed_color)]
+        frame.colorspace = matrix_of(frame)
         frame.pts = number  # in a clock of the filter's own; it may need one
         self._inside.append((number, time_s))
         self._graph.vpush(frame)
@@ -111,10 +127,10 @@ class DisplayFilter:
 
     def flush(self) -> list[DecodedFrame]:
         """Return the frames that are still inside, and drop the graph."""
-        if self._graph is None:
-            return []
-        self._graph.vpush(None)
-        done = self._pull()
+        done = []
+        if self._graph is not None:
+            self._graph.vpush(None)
+            done = self._pull()
         self._graph, self._key = None, ()
         return done
 
@@ -135,12 +151,21 @@ class DisplayFilter:
             shown = blend_alpha(pixels) if self._has_alpha else pixels
             done.append(DecodedFrame(shown, *self._inside.popleft()))
 
-    def _build(self, frame: Any, aspect_ratio: Fraction) -> None:
-        av = import_pyav()
+    def _prepare(self, frame: Any, aspect_ratio: Fraction) -> None:
+        """Find out how images like this one are shown, and build the graph if one is needed."""
         if not 1 / Fraction(_MAX_ASPECT_RATIO) <= aspect_ratio <= _MAX_ASPECT_RATIO:
             aspect_ratio = Fraction(1)
         size_px = (frame.width, frame.height)
         self.geometry = DisplayGeometry(size_px, aspect_ratio, _orientation(frame))
+        is_shown_as_stored = self.geometry == DisplayGeometry(size_px) and not self.is_deinterlacing
+        self._passed_color = None
+        if is_shown_as_stored and _has_usable_planes(frame):
+            self._passed_color = yuv_color(frame)
+        if self._passed_color is None:
+            self._build(frame, self.geometry)
+
+    def _build(self, frame: Any, geometry: DisplayGeometry) -> None:
+        av = import_pyav()
         self._has_alpha = frame.format.name == "pal8" or any(
             component.is_alpha for component in frame.format.components
         )
@@ -150,19 +175,44 @@ class DisplayFilter:
             graph.add(
                 "buffer",
                 f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
-                f":time_base=1/1000:pixel_aspect=1/1:colorspace={int(frame.colorspace)}"
+                f":time_base=1/1000:pixel_aspect=1/1:colorspace={matrix_of(frame)}"
                 f":range={int(frame.color_range)}",
             )
         ]
         if self.is_deinterlacing:
             nodes.append(graph.add("bwdif", "mode=send_frame:deint=interlaced"))
-        width, height = self.geometry.scaled_size_px
+        width, height = geometry.scaled_size_px
         nodes.append(graph.add("scale", f"{width}:{height}:flags=bicubic"))
         nodes.append(graph.add("format", "pix_fmts=bgra" if self._has_alpha else "pix_fmts=bgr24"))
-        nodes += [graph.add(*one) for one in _turning_filters(self.geometry.orientation)]
+        nodes += [graph.add(*one) for one in _turning_filters(geometry.orientation)]
         nodes.append(graph.add("buffersink"))
         graph.link_nodes(*nodes).configure()
         self._graph = graph
+
+
+def _has_usable_planes(frame: Any) -> bool:
+    """Return whether the planes are I420 with rows from top to bottom."""
+    if frame.format.name not in _PLANAR_FORMATS:
+        return False
+    luma, u, v = frame.planes
+    return bool(luma.line_size >= frame.width and u.line_size == v.line_size > 0)
+
+
+def _pass_planes(frame: Any, number: int, time_s: float, color: YuvColor) -> DecodedFrame:
+    """Return read-only views of the planes, which they keep alive; the decoder may read them."""
+    width, height = frame.width, frame.height
+    luma, u, v = (
+        np.ndarray((rows, columns), np.uint8, plane, strides=(plane.line_size, 1))
+        for plane, rows, columns in zip(
+            frame.planes,
+            (height, (height + 1) // 2, (height + 1) // 2),
+            (width, (width + 1) // 2, (width + 1) // 2),
+            strict=True,
+        )
+    )
+    for plane in (luma, u, v):
+        plane.flags.writeable = False
+    return DecodedFrame(luma, number, time_s, (u, v), color)
 
 
 def _to_array(frame: Any, channels: int) -> Pixels:

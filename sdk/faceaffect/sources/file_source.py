@@ -27,6 +27,7 @@ class FileSource(PrefetchingSource, ABC):
         self._options = options
         self._callback: Callable[[Frame], None] | None = None
         self._prefetcher: FramePrefetcher | None = None
+        self._has_thread = False
         self._is_closed = False
 
     @abstractmethod
@@ -58,17 +59,23 @@ class FileSource(PrefetchingSource, ABC):
         self._callback = callback
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._prefetcher is not None or self._is_closed:
+        if self._has_thread or self._is_closed:
             raise SourceError(f"{self.name}: a source can be read once; open it again")
-        self._prefetcher = FramePrefetcher(self._frames(), self._options.prefetch_frames)
+        # Before the thread starts: a signal may interrupt this line when it already reads.
+        self._has_thread = True
+        try:
+            self._prefetcher = FramePrefetcher(self._frames(), self._options.prefetch_frames)
+        except RuntimeError:  # the system has no thread left
+            self._has_thread = False
+            raise
         return iter(self._prefetcher)
 
     def close(self) -> None:
-        """Stop decoding and release the file."""
+        """Stop decoding and release the file, which the decoding thread does if there is one."""
         if self._is_closed:
             return
         self._is_closed = True
-        if self._prefetcher is None:
+        if not self._has_thread:
             self._release()
-        else:
+        elif self._prefetcher is not None:
             self._prefetcher.close()

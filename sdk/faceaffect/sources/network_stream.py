@@ -53,10 +53,10 @@ class NetworkCapture:
         return self._first is not None
 
     def read(self) -> tuple[bool, Any]:
-        """Return whether there was a frame, and its pixels."""
+        """Return whether there was a frame, and the `DecodedFrame`."""
         image = self._first if self._first is not None else next(self._decoded_frames, None)
         self._first = None
-        return image is not None, None if image is None else image.pixels
+        return image is not None, image
 
     def get(self, prop: int, /) -> float:
         """Return a property, 0 if unknown."""

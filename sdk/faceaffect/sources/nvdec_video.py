@@ -19,10 +19,11 @@ from faceaffect.sources.capture import (
 )
 from faceaffect.sources.csi_camera import require_gstreamer
 from faceaffect.sources.file_source import FileSource
-from faceaffect.sources.import_opencv import import_opencv
 from faceaffect.sources.network_stream import rtsp_stream
 from faceaffect.sources.redact_password import redact_password
 from faceaffect.sources.source import SourceError, SourceOptions
+from faceaffect.sources.stream_color import default_color
+from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Frame, PixelFormat
 
 SCHEME: Final = "nvdec"
@@ -119,5 +120,6 @@ class NvdecVideo(FileSource):
             nominal_s = index / self.fps if self.fps else time_s
             time_s = max(time_s, container_s if container_s > 0 or index == 0 else nominal_s)
             if index >= self._options.start_frame:
-                yield Frame(pixels, PixelFormat.NV12, time_s, index, self.name)
+                color = default_color(len(pixels) * 2 // 3)
+                yield Frame(pixels, PixelFormat.NV12, time_s, index, self.name, color=color)
             index += 1

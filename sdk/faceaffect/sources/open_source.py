@@ -62,6 +62,12 @@ def open_source(uri: str | Path, options: SourceOptions | None = None) -> Source
 
     Raises:
         SourceError: it cannot be opened.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> with fa.open_source("clip.mp4") as source:
+        ...     print(source.size_px, sum(1 for frame in source))
+        (640, 360) 60
     """
     text = str(uri)
     options = options or SourceOptions()

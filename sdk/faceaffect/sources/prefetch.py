@@ -35,8 +35,12 @@ class FramePrefetcher:
         self._thread = threading.Thread(
             target=self._decoder.run, name="faceaffect-decode", daemon=True
         )
-        self._thread.start()
         self._finalizer = weakref.finalize(self, _end_dropped, self._decoder)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no thread left
+            self._finalizer.detach()
+            raise
 
     def __iter__(self) -> Iterator[Frame]:
         return _FrameIterator(self, self._decoder)

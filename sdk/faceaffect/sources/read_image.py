@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.sources.blend_alpha import blend_alpha
-from faceaffect.sources.import_opencv import MAX_PIXELS_VARIABLE, import_opencv
 from faceaffect.sources.source import (
-    DEFAULT_MAX_IMAGE_PIXELS,
     SourceError,
     SourceOptions,
     check_pixel_count,
+)
+from faceaffect.system.import_opencv import (
+    DEFAULT_MAX_IMAGE_PIXELS,
+    MAX_PIXELS_VARIABLE,
+    import_opencv,
 )
 from faceaffect.system.regular_file import read_regular
 from faceaffect.types import PixelFormat

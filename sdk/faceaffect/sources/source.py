@@ -8,18 +8,22 @@ from types import TracebackType
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from faceaffect.errors import FaceAffectError
+from faceaffect.system.import_opencv import DEFAULT_MAX_IMAGE_PIXELS
 from faceaffect.types import Frame
 
 SelfSource = TypeVar("SelfSource", bound="Source")
 
 
 class SourceError(FaceAffectError, ValueError):
-    """A source that cannot be read; the message says what was expected and what to do."""
+    """A source that cannot be read; the message says what was expected and what to do.
+
+    Examples:
+        >>> import faceaffect as fa
+        >>> issubclass(fa.SourceError, ValueError)
+        True
+    """
 
 
-DEFAULT_MAX_IMAGE_PIXELS: Final[int] = 1 << 26
-"""67 megapixels, as 8192 x 8192. Reading such an image takes 0.6 GB, with 16 bits and transparency
-1.1 GB, as a TIFF of floats 2.2 GB; a file of 128 kB can declare sixteen times as many pixels."""
 DEFAULT_MAX_VIDEO_PIXELS: Final[int] = 8192 * 4320
 """35 megapixels, the largest format of cinemas. A decoder may hold 16 frames for reference, which
 are 1.7 GB with the ones that wait."""

@@ -7,13 +7,14 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sources.display_filter import DecodedFrame, DisplayGeometry
 from faceaffect.sources.file_source import FileSource
 from faceaffect.sources.media_container import choose_video_stream, open_address, open_file
 from faceaffect.sources.path_checks import exists
 from faceaffect.sources.source import SourceError, SourceOptions, check_pixel_count
 from faceaffect.sources.video_decoder import VideoDecoder
-from faceaffect.types import Frame, PixelFormat
+from faceaffect.types import Frame
 
 _TIME_TOLERANCE_S: Final = 1e-3
 _SEEK_MARGIN_S: Final = 1.0
@@ -25,7 +26,8 @@ class VideoFile(FileSource):
 
     `time_s` is the presentation time from the container's start; it never runs backwards.
     Rotation, mirroring and the aspect ratio of pixels are applied, interlaced frames are
-    deinterlaced. A frame in mid-stream may have another size than the one before.
+    deinterlaced. Frames are I420 where the decoder's planes are what is shown, else BGR. A frame in
+    mid-stream may have another size than the one before.
     `clip.mkv?stream=2` reads the stream of that number.
     """
 
@@ -92,14 +94,11 @@ class VideoFile(FileSource):
                 self._decoder.rewind()
                 self._decoded_frames = self._decoder.frames()
             else:
-                yield self._to_frame(first)
+                yield first.to_frame(self.name)
         elif first is not None and not self._decoder.is_skipped(first.number, first.time_s):
-            yield self._to_frame(first)
+            yield first.to_frame(self.name)
         for image in self._decoded_frames:
-            yield self._to_frame(image)
-
-    def _to_frame(self, image: DecodedFrame) -> Frame:
-        return Frame(image.pixels, PixelFormat.BGR, image.time_s, image.number, self.name)
+            yield image.to_frame(self.name)
 
 
 def split_stream_option(text: str) -> tuple[Path, int | None]:
@@ -123,7 +122,7 @@ def read_frame_at(path: Path, time_s: float) -> Any | None:
     """Read the frame with presentation time `time_s`.
 
     Returns:
-        Pixels [H, W, 3], or None if no frame has this time.
+        BGR pixels [H, W, 3], or None if no frame has this time.
 
     Raises:
         SourceError: the file cannot be opened.
@@ -132,7 +131,7 @@ def read_frame_at(path: Path, time_s: float) -> Any | None:
     with VideoFile(path, options) as source:
         for frame in source:
             if abs(frame.time_s - time_s) < _TIME_TOLERANCE_S:
-                return frame.pixels
+                return to_bgr(frame)
             if frame.time_s > time_s:
                 return None
     return None

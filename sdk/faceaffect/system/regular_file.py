@@ -11,10 +11,12 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from faceaffect.errors import FaceAffectError
+
 _BLOCK_BYTES: Final = 1 << 20
 
 
-class RegularFileError(OSError):
+class RegularFileError(FaceAffectError, OSError):
     """A path that is no plain file, or a larger one than expected."""
 
     def __init__(self, message: str) -> None:

@@ -1,11 +1,12 @@
-"""Runs the detector of a live source beside the frames, so that none waits for it."""
+"""Runs the detector beside the frames, so that none waits for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
-from faceaffect.detectors.detector import Detections, Detector
+from faceaffect.detectors.detector import BackgroundDetector, Detections, Detector
 from faceaffect.system.thread_priority import lower_thread_priority
 from faceaffect.types import Frame
 
@@ -56,6 +57,41 @@ class BackgroundDetection:
         """Wait for the run under way, and end the thread."""
         self._run = None
         self._thread.shutdown()
+
+
+class QueuedDetection:
+    """Runs a `BackgroundDetector` from one frame to the next: the same rows in every run."""
+
+    def __init__(self, detector: BackgroundDetector) -> None:
+        self._detector = detector
+        self.is_busy = False
+
+    def submit(self, frame: Frame, detectors: Sequence[Detector], full_resolution: bool) -> None:
+        """Start a run of the detector; the tracker runs the others on the next frame."""
+        self._detector.start(frame, full_resolution=full_resolution)
+        self.is_busy = True
+
+    def discard(self) -> None:
+        """Wait for the run that was started, if any, and ignore its result."""
+        if self.is_busy:
+            self.is_busy = False
+            with suppress(RuntimeError):  # of a lost GPU: the next run reports it
+                self._detector.finish()
+
+    def poll(self) -> list[Detections] | None:
+        """Wait for the run that was started; None if there is none.
+
+        Raises:
+            Exception: Any error of the detector.
+        """
+        if not self.is_busy:
+            return None
+        self.is_busy = False
+        return [self._detector.finish()]
+
+    def close(self) -> None:
+        """Wait for the run that was started."""
+        self.discard()
 
 
 def _detect(frame: Frame, detectors: Sequence[Detector], full_resolution: bool) -> list[Detections]:

@@ -22,6 +22,11 @@ class DetectionSchedule:
     has_tracks: bool = False
     has_room: bool = True  # for another track
 
+    @property
+    def has_run(self) -> bool:
+        """Whether the detector ran in this source."""
+        return self.last_run_s > -math.inf
+
     def should_detect(self, now_s: float) -> bool:
         """Whether the detector should run on the frame at `now_s`."""
         elapsed_s = now_s - self.last_run_s

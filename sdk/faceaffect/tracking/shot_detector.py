@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from faceaffect.device_frame import DeviceFrame
 from faceaffect.kernels import face_ops
 from faceaffect.types import FloatArray, Frame
 
@@ -26,10 +27,15 @@ class ShotChangeDetector:
         """Whether `frame` begins a new shot; the first frame and one of another size do."""
         row_step = max(1, frame.height_px // _ROWS)
         column_step = max(1, frame.width_px // _COLUMNS)
-        self._grid, change = face_ops.shot_change(frame, row_step, column_step, self._grid)
+        sampled = frame
+        if isinstance(frame, DeviceFrame):
+            sampled, row_step = frame.sample_rows(row_step), 1
+        self._grid, change = face_ops.shot_change(sampled, row_step, column_step, self._grid)
         if change is None:
             self.change = 255.0
             return True
+        if frame.pixel_format.is_yuv:
+            change *= frame.color.luma_scale
         self.change = change
         is_cut = change > max(_MIN_CHANGE, _MIN_RATIO * self._mean_change)
         if not is_cut:

@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.detectors.detector import Detections, Detector
+from faceaffect.detectors.detector import BackgroundDetector, Detections, Detector
 from faceaffect.detectors.turned_detector import turned_detectors
 from faceaffect.geometry import FacePlacement, place_face
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.appearance import cosine_similarity
-from faceaffect.tracking.background_detection import BackgroundDetection
+from faceaffect.tracking.background_detection import BackgroundDetection, QueuedDetection
 from faceaffect.tracking.detection_prefetch import DetectionPrefetcher
 from faceaffect.tracking.detection_schedule import DetectionSchedule, MonotonicClock
 from faceaffect.tracking.face_network import FaceOutputs, RunFaceNetwork
@@ -55,7 +55,7 @@ class FaceTracker:
             max_idle_interval_s=config.max_idle_interval_s,
         )
         self._next_id = 1
-        self._background: BackgroundDetection | None = None
+        self._background: BackgroundDetection | QueuedDetection | None = None
         self.reset()
 
     def reset(self, track_ids: bool = False) -> None:
@@ -72,6 +72,9 @@ class FaceTracker:
         if self._background is not None:
             self._background.close()
         self._background = None
+        if isinstance(self._detector, BackgroundDetector):
+            self._background = QueuedDetection(self._detector)
+        self._is_detection_urgent = False
 
     def set_next_track_id(self, track_id: int) -> None:
         """Give new tracks ids of at least `track_id`; ids never go back."""
@@ -85,10 +88,11 @@ class FaceTracker:
     def detect_in_background(self) -> None:
         """Run the detector beside the frames, until `reset`; not all runs give the same rows then.
 
-        Detections enter in the first frame after the run, mostly the next one.
+        Detections enter in the first frame after the run, mostly the next one. A detector that
+        needs no thread runs beside the frames in any case.
         """
-        self._background = BackgroundDetection()
-        self._is_detection_urgent = False
+        if self._background is None:
+            self._background = BackgroundDetection()
 
     def update(self, frame: Frame) -> FaceOutputs:
         """Track the faces into `frame`, and detect new ones when the schedule says so.
@@ -107,7 +111,7 @@ class FaceTracker:
             for track in self._lost_tracks
             if now_s - track.last_seen_s <= self._config.lost_track_timeout_s
         ]
-        if self._background is not None and isinstance(frame, Frame):
+        if self._runs_in_background(frame):
             return self._detect_in_background(frame, outputs, is_urgent=cut or lost)
         if cut or lost or self._schedule.should_detect(now_s):
             full_resolution = cut or lost or self._schedule.full_resolution(now_s)
@@ -232,6 +236,11 @@ class FaceTracker:
         self._reschedule(frame.time_s, full_resolution, has_new_tracks)
         return outputs
 
+    def _runs_in_background(self, frame: Frame) -> bool:
+        if isinstance(self._background, QueuedDetection):
+            return self._schedule.has_run  # the first frame may be the only one
+        return self._background is not None and isinstance(frame, Frame)
+
     def _detect_in_background(
         self, frame: Frame, outputs: FaceOutputs, is_urgent: bool
     ) -> FaceOutputs:
@@ -242,20 +251,29 @@ class FaceTracker:
         if self._is_cut:
             background.discard()
         count_before = len(self.tracks)
-        for detections in background.poll() or ():
+        with self._timer.stage("detect"):
+            finished = background.poll()
+        for detections in finished or ():
             if len(self.tracks) > count_before:
                 break
             outputs = self._add_faces(frame, outputs, detections)
+        if isinstance(background, QueuedDetection) and finished and not self.tracks:
+            outputs = self._detect_turned_faces(frame, outputs)
         now_s = frame.time_s
         if not background.is_busy and (self._is_detection_urgent or schedule.should_detect(now_s)):
             full_resolution = self._is_detection_urgent or schedule.full_resolution(now_s)
             turned = [] if self.tracks else self._turned_of_run()
-            background.submit(frame, [self._detector, *turned], full_resolution)
+            with self._timer.stage("detect"):
+                background.submit(frame, [self._detector, *turned], full_resolution)
             self._is_detection_urgent = False
             self._reschedule(now_s, full_resolution, has_new_tracks=False)
         if len(self.tracks) > count_before:
             self._schedule = replace(
-                self._schedule, interval_s=self._initial_schedule.interval_s, has_tracks=True
+                self._schedule,
+                interval_s=self._initial_schedule.interval_s,
+                idle_runs=0,
+                has_tracks=True,
+                has_room=len(self.tracks) < self._config.max_faces,
             )
         return outputs
 

@@ -159,6 +159,18 @@ struct KernelEntry {
   int barriers;      // number of barrier instructions
 };
 
+// Four bytes of b:a by the selectors in the low bits of `selection`; bit 3 of one repeats the sign.
+static inline uint32_t permute_bytes(uint32_t a, uint32_t b, uint32_t selection) {
+  const uint64_t both = static_cast<uint64_t>(b) << 32 | a;
+  uint32_t result = 0;
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t selector = selection >> (4 * i) & 15;
+    uint32_t byte = both >> (8 * (selector & 7)) & 0xff;
+    if (selector & 8) byte = byte & 0x80 ? 0xff : 0;
+    result |= byte << (8 * i);
+  }
+  return result;
+}
 static inline float bits_f32(uint32_t b) {
   float f;
   memcpy(&f, &b, 4);

@@ -172,6 +172,8 @@ class Kernel:
             return f"{out}{'!' if kind == 'pred' else '~'}({TYPES[kind]})({a[1]});"
         if verb == "selp":
             return f"{out}{a[3]}?({TYPES[kind]})({a[1]}):({TYPES[kind]})({a[2]});"
+        if operation == "prmt.b32":
+            return f"{out}permute_bytes({a[1]},{a[2]},{a[3]});"
         if verb == "setp" and len(a) == 3:
             x, y = (f"({TYPES[kind]})({text})" for text in a[1:])
             if words[1] in COMPARE:
@@ -228,6 +230,8 @@ class Kernel:
             return f"{out}float_to_half({x});"
         if to == "f32" and origin != "f32" and "rn" in words:
             return f"{out}(float)({TYPES[origin]})({x});"
+        if words == ["cvt", "sat", "f32", "f32"]:
+            return f"{out}fminf(fmaxf({x},0.0f),1.0f);"  # NaN becomes 0, as in PTX
         if origin == "f32" and to == "s32" and "rzi" in words:
             return f"{out}t.to_int({x},{number});"
         if "f32" not in (to, origin) and "f16" not in (to, origin):

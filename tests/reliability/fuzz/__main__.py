@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.reliability.fuzz.mutate import mutate
+from benchmarks.mutate_bytes import mutate
 from tests.reliability.fuzz.targets import TARGETS, Target
 
 

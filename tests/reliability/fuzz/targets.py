@@ -12,7 +12,8 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,17 @@ from faceaffect.bundle.int8_delta import decode_int8, encode_int8_delta
 from faceaffect.bundle.model_spec import BundleError, ModelSpec
 from faceaffect.kernels import GcnWeights
 from faceaffect.kernels.native import native
+from faceaffect.report.read_rows import ReportError, read_rows
+from faceaffect.sinks import OverwritePolicy, SinkError, SinkOptions, open_sink
+from faceaffect.sinks.checkpoint_file import (
+    Checkpoint,
+    CheckpointLog,
+    SourceState,
+    load_checkpoint,
+)
+from faceaffect.system.file_identity import FileIdentity
 from faceaffect.types import Frame, PixelFormat
+from tests.sdk.sinks.synthetic_results import write_frames
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,52 @@ def _engine_seed() -> bytes:
     return cache.path_for(_KEY).read_bytes()
 
 
+def _scratch(name: str) -> Path:
+    return _tiny().parent / f"{_tiny().name}-{os.getpid()}-{name}"
+
+
+def _checkpoint(data: bytes) -> None:
+    path = _scratch("rows.csv.progress.jsonl")
+    path.write_bytes(data)
+    try:
+        checkpoint = load_checkpoint(path)
+    except SinkError:
+        return
+    assert checkpoint is not None
+    assert checkpoint.output_bytes >= 0
+    assert all(state.next_frame >= 0 for state in checkpoint.sources.values())
+
+
+def _checkpoint_seed() -> bytes:
+    path = _scratch("log.progress.jsonl")
+    identity = FileIdentity("/videos/a.mp4", 1000, 1, "0" * 64)
+    state = SourceState("a.mp4", 7, False, identity)
+    checkpoint = Checkpoint(900, 2, {"smooth": "True"}, {identity.key: state})
+    log = CheckpointLog(path, checkpoint)
+    log.append(replace(checkpoint, output_bytes=1800), [replace(state, next_frame=14)])
+    log.close()
+    return path.read_bytes()
+
+
+def _rows(suffix: str, data: bytes) -> None:
+    path = _scratch(f"rows{suffix}")
+    path.write_bytes(data)
+    try:
+        for chunk in read_rows(path, []):
+            assert len(chunk.frame) == len(chunk.numbers) == len(chunk)
+    except ReportError:
+        return
+
+
+def _rows_seed(suffix: str) -> bytes:
+    path = _scratch(f"seed{suffix}")
+    with open_sink(path, SinkOptions(OverwritePolicy.OVERWRITE)) as sink:
+        sink.begin("clip.mp4")
+        write_frames(sink, range(5))
+        sink.end("clip.mp4")
+    return path.read_bytes()
+
+
 class _Values:
     """Arguments drawn from bytes: shapes, types, strides, alignment and values."""
 
@@ -216,5 +273,9 @@ TARGETS = {
     "weights": Target(_weights, _weights_seed),
     "delta": Target(_delta, _delta_seed),
     "engine": Target(_engine, _engine_seed),
+    "checkpoint": Target(_checkpoint, _checkpoint_seed),
+    "csv": Target(partial(_rows, ".csv"), partial(_rows_seed, ".csv")),
+    "jsonl": Target(partial(_rows, ".jsonl"), partial(_rows_seed, ".jsonl")),
+    "parquet": Target(partial(_rows, ".parquet"), partial(_rows_seed, ".parquet")),
     "kernels": Target(_kernels, lambda: bytes(range(200))),
 }

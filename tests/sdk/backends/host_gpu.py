@@ -71,7 +71,8 @@ class HostGpu:
         self.pack_upload = native.pack_upload
 
     def pack_device_upload(self, *arguments: Any) -> int:
-        return int(native.pack_device_upload(*arguments[:-1], None))
+        *others, _, color = arguments  # runs on no stream
+        return int(native.pack_device_upload(*others, None, color))
 
     def Stream(self) -> Any:  # noqa: N802
         gpu = self

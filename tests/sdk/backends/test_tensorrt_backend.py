@@ -146,7 +146,7 @@ def test_dla_core_is_that_of_the_runtime(bundle: Bundle, machine: Any) -> None:
     """The number that the builder was given is not part of the engine."""
     options = BackendOptions(precision="fp16", max_faces=4, dla_core=1)
     backend = open_backend("tensorrt", bundle, options=options)
-    assert backend._runtime.DLA_core == 1  # type: ignore[attr-defined]
+    assert backend._loaded._runtime.DLA_core == 1  # type: ignore[attr-defined]
 
 
 def test_tensorrt_backends_of_two_gpus_select_their_device(bundle: Bundle, machine: Any) -> None:

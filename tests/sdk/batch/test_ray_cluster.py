@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from faceaffect.batch import open_store
 from faceaffect.batch.output_store import WORK
+from faceaffect.system.install_command import install_command
 from tests.sdk.batch.conftest import SDK, Analyze, children, make_video, wait_for
 
 REQUIRES = ("pyarrow",)
@@ -112,5 +114,5 @@ def test_require_ray_missing_names_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     from faceaffect.batch.ray_cluster import require_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(BatchError, match=r"pip install \"faceaffect\[ray\]\""):
+    with pytest.raises(BatchError, match=re.escape(install_command("ray"))):
         require_ray()

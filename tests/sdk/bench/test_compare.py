@@ -6,6 +6,7 @@ from math import comb
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench.compare import (
     Change,
     Verdict,
@@ -17,7 +18,6 @@ from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.machine_load import MachineLoad
 from faceaffect.bench.metrics import Metric
 from faceaffect.bench.record import Record
-from tests.sdk.bench.synthetic_records import synthetic_record
 
 
 def changes(before: Record, after: Record) -> dict[str, Change]:

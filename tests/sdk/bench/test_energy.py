@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench.energy import EnergyMeter
 from faceaffect.bench.metrics import metrics_of
-from tests.sdk.bench.synthetic_records import synthetic_record
 
 
 def write(folder: Path, **files: object) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.html_report import report_page, write_report
-from tests.sdk.bench.synthetic_records import synthetic_record
+from faceaffect.system.install_command import install_command
 
 REQUIRES = ("jinja2", "matplotlib")
 
@@ -100,6 +102,6 @@ def test_write_report_without_package_names_extra(
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(BenchError, match=rf'{package} .*pip install "faceaffect\[bench\]"'):
+    with pytest.raises(BenchError, match=rf"{package} .*{re.escape(install_command('bench'))}"):
         write_report(synthetic_record(), tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []

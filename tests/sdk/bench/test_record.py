@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_records import FRAMES, synthetic_record
 from faceaffect.bench.configuration import BenchError, Configuration, span_grid
 from faceaffect.bench.metrics import metrics_of
 from faceaffect.bench.record import Record
-from tests.sdk.bench.synthetic_records import FRAMES, synthetic_record
 
 
 @pytest.fixture

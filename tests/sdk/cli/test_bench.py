@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench import run as bench_run
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.record import Record, Result, Round
 from faceaffect.cli import main
-from tests.sdk.bench.synthetic_records import synthetic_record
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
 DEMO = Path(__file__).resolve().parents[3] / "assets" / "demo.mp4"

@@ -12,6 +12,7 @@ import pytest
 
 import faceaffect
 from faceaffect.cli.doctor_checks import run_checks
+from faceaffect.system.install_command import install_command
 from tests.sdk.cli.conftest import Run
 
 HEAVY = {"cv2", "onnxruntime", "openvino", "pyarrow", "torch", "rich", "numpy"}
@@ -88,7 +89,7 @@ def test_doctor_reports_checks_that_raise(monkeypatch: pytest.MonkeyPatch) -> No
     checks = {check.name: check for check in run_checks()}
     assert (checks["default model"].is_ok, checks["default model"].is_required) == (False, True)
     assert "OSError: no such file" in checks["default model"].detail
-    assert 'pip install "faceaffect[parquet]"' in checks["extra parquet"].detail
+    assert checks["extra parquet"].detail == f"not installed: {install_command('parquet')}"
 
 
 def make_bundle(folder: Path) -> None:

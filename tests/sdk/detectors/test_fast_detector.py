@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.kernel_cases import flat_frame
 from faceaffect.bundle.bundle import CARD_FILE
 from faceaffect.bundle.model_spec import BundleError
 from faceaffect.detectors import fast_detector
@@ -123,10 +124,7 @@ def test_detector_with_any_pixel_format_reuses_canvas(
     detector, session = open_fake(min_face_size_px=40)
     for height, width, level in ((360, 640, 255), (300, 640, 0), (360, 640, 255)):
         session.image_wh = (256, round(height * 0.4))
-        shape = {PixelFormat.GRAY: (height, width), PixelFormat.NV12: (height * 3 // 2, width)}.get(
-            pixel_format, (height, width, 3)
-        )
-        assert len(detector.detect(Frame(np.full(shape, level, np.uint8), pixel_format))) == 1
+        assert len(detector.detect(flat_frame(pixel_format, height, width, level))) == 1
         last_row = session.input[0, :, round(height * 0.4) :]
         # A black image is brightened six times, and so is the rounding of the padding.
         rounding = 0.5 * (6 if level == 0 else 1) / 255 / 0.25

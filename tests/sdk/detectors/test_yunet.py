@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from benchmarks.kernel_cases import flat_frame
 from faceaffect.detectors.yunet import YunetDetector
 from faceaffect.types import Frame, PixelFormat
 
@@ -72,12 +73,8 @@ def test_yunet_detections_are_sorted_and_in_frame_pixels(
 def test_yunet_without_faces_returns_empty_for_any_pixel_format(
     pixel_format: PixelFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shape = {PixelFormat.GRAY: (480, 640), PixelFormat.NV12: (720, 640)}.get(
-        pixel_format, (480, 640, 3)
-    )
-    detections = open_fake(None, tmp_path, monkeypatch).detect(
-        Frame(np.zeros(shape, np.uint8), pixel_format)
-    )
+    frame = flat_frame(pixel_format, 480, 640, 0)
+    detections = open_fake(None, tmp_path, monkeypatch).detect(frame)
     assert len(detections) == 0
     assert detections.keypoints_xy.shape == (0, 5, 2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.kernel_cases import flat_frame
 from faceaffect.drawing.annotator import FaceAnnotator
 from faceaffect.types import Affect, Faces, Frame, PixelFormat
 from tests.sdk.sinks.synthetic_results import synthetic_result
@@ -73,13 +74,10 @@ def test_annotator_highlights_active_aus() -> None:
 def test_annotator_draws_any_pixel_format_and_leaves_frame_unchanged(
     pixel_format: PixelFormat,
 ) -> None:
-    shape = {PixelFormat.GRAY: (240, 320), PixelFormat.NV12: (360, 320)}.get(
-        pixel_format, (240, 320, 3)
-    )
-    pixels = np.full(shape, 128, np.uint8)
-    drawn = FaceAnnotator().draw(Frame(pixels, pixel_format), *synthetic_result(1)[1:])
+    frame = flat_frame(pixel_format, 240, 320, 128)
+    drawn = FaceAnnotator().draw(frame, *synthetic_result(1)[1:])
     assert drawn.shape[2] == 3
-    assert (pixels == 128).all()
+    assert all((plane == 128).all() for plane in (frame.pixels, *(frame.chroma or ())))
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -7,6 +7,7 @@ there, by the record of `python -m benchmarks gpu`.
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from benchmarks.kernel_cases import (
     STD,
     TIMED_CROPS,
     KernelCase,
+    frame_of,
     graph_weights,
     similarity,
 )
@@ -25,8 +27,8 @@ from faceaffect.kernels import GcnWeights, reference
 from faceaffect.kernels.native import native
 from faceaffect.kernels.reference_face_ops import sample_grid
 from faceaffect.tracking.appearance import appearance_descriptors, descriptors_from_grid
-from faceaffect.types import Frame, PixelFormat
-from tests.native.build_on_host import kernels_on_host
+from faceaffect.types import Frame, PixelFormat, YuvColor
+from tests.native.build_on_host import kernels_on_host, plane_numbers
 from tests.sdk.kernels.test_kernel_bounds import guarded
 
 CROPS = [case for case in [*CASES, TIMED_CROPS[4]] if case.op == "crop_face"]
@@ -52,21 +54,10 @@ def packed_normalize(arguments: dict[str, Any]) -> np.ndarray:
 
 def with_adjacent_pixels(frame: Frame) -> Frame:
     expected = (3, 1) if frame.pixels.ndim == 3 else (1,)
-    return (
-        frame
-        if frame.pixels.strides[1:] == expected
-        else Frame(np.ascontiguousarray(frame.pixels), frame.pixel_format)
-    )
-
-
-def plane_numbers(frame: Frame) -> np.ndarray:
-    pixels, stride = frame.pixels, frame.pixels.strides[0]
-    height, width = frame.height_px, frame.width_px
-    numbers = [pixels.ctypes.data, stride, width, height, 3 if pixels.ndim == 3 else 1]
-    return np.array(
-        [*numbers, pixels.ctypes.data + height * stride, stride, width // 2, height // 2, 2],
-        np.int64,
-    )
+    if frame.pixels.strides[1:] == expected:
+        return frame
+    chroma = frame.chroma and tuple(map(np.ascontiguousarray, frame.chroma))
+    return replace(frame, pixels=np.ascontiguousarray(frame.pixels), chroma=chroma)
 
 
 def close(got: np.ndarray, expected: np.ndarray, tolerance: float, is_half: bool) -> None:
@@ -86,11 +77,13 @@ def test_crop_face_cuda_matches_numpy(host: ctypes.CDLL, case: KernelCase, is_ha
         arguments["size_px"],
     )
     out = poisoned((len(maps), 3, size_px, size_px), is_half)
-    planes, numbers = plane_numbers(frame), packed_normalize(arguments)
+    planes, color = plane_numbers(frame)
+    numbers = packed_normalize(arguments)
     pixel_format = list(PixelFormat).index(frame.pixel_format)
     maps = np.ascontiguousarray(maps, np.float32)
     host.host_crop_face(
         address(planes),
+        address(color),
         pixel_format,
         address(maps),
         len(maps),
@@ -111,31 +104,17 @@ def random_planes(
     height, width = (int(side) for side in random.integers(1, 90, 2))
     if pixel_format is PixelFormat.NV12:
         height, width = 2 * height, 2 * width
-    shape = (
-        (height * 3 // 2, width)
-        if pixel_format is PixelFormat.NV12
-        else (height, width) + ((3,) if pixel_format is not PixelFormat.GRAY else ())
-    )
-    pixels = random.integers(0, 256, shape, dtype=np.uint8)
-    parts = (
-        [pixels[:height], pixels[height:].reshape(-1, width // 2, 2)]
-        if pixel_format is PixelFormat.NV12
-        else [pixels]
-    )
-    numbers, kept = [], []
-    for part in parts:
-        row, channels = part[0].size, part.shape[2] if part.ndim == 3 else 1
-        wide = random.integers(
-            0, 256, (len(part), row + int(random.integers(0, 40))), dtype=np.uint8
-        )
+    frame = frame_of(pixel_format, height, width, int(random.integers(1 << 30)))
+    frame = replace(frame, color=list(YuvColor)[int(random.integers(6))])
+    numbers, kept, paddings = [], [], random.integers(0, 40, 3)
+    paddings[2] = paddings[1]  # U and V have the same stride
+    for part, padding in zip(reference.split_planes(frame), paddings, strict=False):
+        row, channels = part[0].size, part.shape[2]
+        wide = random.integers(0, 256, (len(part), row + int(padding)), dtype=np.uint8)
         wide[:, :row] = part.reshape(len(part), -1)
         kept.append(wide)
         numbers += [wide.ctypes.data, wide.strides[0], row // channels, len(part), channels]
-    return (
-        Frame(pixels, pixel_format),
-        np.array(numbers + [0] * (10 - len(numbers)), np.int64),
-        kept,
-    )
+    return frame, np.array(numbers + [0] * (15 - len(numbers)), np.int64), kept
 
 
 @pytest.mark.parametrize("pixel_format", list(PixelFormat))
@@ -160,7 +139,9 @@ def test_crop_face_cuda_with_random_padded_frames_matches_numpy(
             out = poisoned((count, 3, size_px, size_px), is_half)
             numbers = np.array([*MEAN, *STD], np.float32)
             where = (address(maps), count, size_px, address(numbers), address(out), int(is_half))
-            host.host_crop_face(address(planes), list(PixelFormat).index(pixel_format), *where)
+            color = np.array(frame.color.coefficients, np.float32)
+            which = (address(planes), address(color), list(PixelFormat).index(pixel_format))
+            host.host_crop_face(*which, *where)
             expected = reference.crop_face(frame, maps, size_px=size_px, mean=MEAN, std=STD)
             tolerance = 2.0**-10 if is_half else 1e-5
             np.testing.assert_allclose(
@@ -185,11 +166,11 @@ def test_packed_frame_contains_all_pixels_that_are_read(
     if not len(maps):
         pytest.skip("nothing is staged for nobody")
     slots = len(maps) + 1
-    ask = (frame.pixels, frame.pixel_format.value, maps, slots, size_px)
-    block = guarded((native.pack_upload(*ask, 0, 0, 0),), np.uint8, before=False)
-    assert (
-        native.pack_upload(*ask, block.ctypes.data, block.ctypes.data, block.nbytes) == block.nbytes
-    )
+    ask = (frame.planes, frame.pixel_format.value, maps, slots, size_px)
+    color = frame.color.coefficients
+    block = guarded((native.pack_upload(*ask, 0, 0, 0, color),), np.uint8, before=False)
+    target = (block.ctypes.data, block.ctypes.data, block.nbytes)
+    assert native.pack_upload(*ask, *target, color) == block.nbytes
     out = poisoned((slots, 3, size_px, size_px), False)
     host.host_crop_jobs(
         address(block), slots, size_px, address(packed_normalize(arguments)), address(out), 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from benchmarks.kernel_cases import frame_of
 from faceaffect import geometry
 from faceaffect.kernels import activations, face_ops
 from faceaffect.kernels.native import native
@@ -182,24 +183,10 @@ def test_decode_and_smooth_scores_match_numpy(run_in_numpy) -> None:  # type: ig
 
 @pytest.mark.parametrize("pixel_format", list(PixelFormat))
 def test_shot_change_matches_numpy(pixel_format: PixelFormat, run_in_numpy) -> None:  # type: ignore[no-untyped-def]
-    def frame(height: int, width: int) -> Frame:
-        rows = height * 3 // 2 if pixel_format is PixelFormat.NV12 else height
-        shape = (
-            (rows, width, 3)
-            if pixel_format in (PixelFormat.BGR, PixelFormat.RGB)
-            else (rows, width)
-        )
-        return Frame(RANDOM.integers(0, 256, shape, np.uint8), pixel_format)
-
-    frames = [frame(90, 160), frame(90, 160), frame(34, 20), frame(2, 2), frame(1080, 1922)]
-    frames.append(
-        Frame(
-            frame(180, 320).pixels[::-1, ::-1]
-            if pixel_format is not PixelFormat.NV12
-            else frame(180, 320).pixels,
-            pixel_format,
-        )
-    )
+    sizes = [(90, 160), (90, 160), (34, 20), (2, 2), (1080, 1922), (180, 320)]
+    frames = [frame_of(pixel_format, *size, seed) for seed, size in enumerate(sizes)]
+    if not pixel_format.is_yuv:
+        frames.append(Frame(frames[-1].pixels[::-1, ::-1], pixel_format))
 
     def run() -> list[float]:
         detector = ShotChangeDetector()

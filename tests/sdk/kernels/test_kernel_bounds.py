@@ -8,7 +8,7 @@ import mmap
 import numpy as np
 import pytest
 
-from benchmarks.kernel_cases import MEAN, STD, graph_weights, similarity
+from benchmarks.kernel_cases import MEAN, STD, flat_frame, graph_weights, similarity
 from faceaffect import kernels
 from faceaffect.kernels.native import native
 from faceaffect.types import Frame, PixelFormat
@@ -45,12 +45,17 @@ def guarded(shape: tuple[int, ...], dtype: type, *, before: bool) -> np.ndarray:
 @pytest.mark.parametrize("before", [False, True], ids=["guard behind", "guard before"])
 @pytest.mark.parametrize("pixel_format", list(PixelFormat))
 def test_crop_face_stays_inside_its_arrays(pixel_format: PixelFormat, before: bool) -> None:
-    shapes = {PixelFormat.GRAY: (48, 64), PixelFormat.NV12: (72, 64)}
-    pixels = guarded(shapes.get(pixel_format, (48, 64, 3)), np.uint8, before=before)
-    pixels[...] = 77
+    unguarded = flat_frame(pixel_format, 48, 64, 77)
+    planes = [
+        guarded(plane.shape, np.uint8, before=before)
+        for plane in (unguarded.pixels, *(unguarded.chroma or ()))
+    ]
+    for plane in planes:
+        plane[...] = 77
+    frame = Frame(planes[0], pixel_format, chroma=tuple(planes[1:]) or None)
     out = guarded((len(MAPS), 3, SIDE, SIDE), np.float32, before=before)
     out[...] = np.nan
-    kernels.crop_face(Frame(pixels, pixel_format), MAPS, size_px=SIDE, mean=MEAN, std=STD, out=out)
+    kernels.crop_face(frame, MAPS, size_px=SIDE, mean=MEAN, std=STD, out=out)
     assert np.isfinite(out).all()
 
 

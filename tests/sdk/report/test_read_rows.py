@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,17 @@ def test_read_rows_of_invalid_file_names_line(
         path.write_text(text)
     with pytest.raises(ReportError, match=message):
         collect_stats([path], [])
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_line_without_end_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with path.open("wb") as stream:
+        stream.write(b"x")
+        stream.truncate(1 << 33)  # a sparse file of 8 GiB
+    tracemalloc.start()
+    with pytest.raises(ReportError, match="expected lines of less than 1048576 characters"):
+        list(read_rows(path, []))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 50 << 20

@@ -14,6 +14,7 @@ from faceaffect.report.page import MAX_TABLE_ROWS
 from faceaffect.report.plots import clock_time
 from faceaffect.report.read_rows import ReportError
 from faceaffect.report.write_report import check_report, write_report
+from faceaffect.system.install_command import install_command
 from tests.sdk.report.synthetic_rows import one_face, write_rows
 
 REQUIRES = ("jinja2", "matplotlib")
@@ -193,7 +194,7 @@ def test_check_report_without_package_names_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, module: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ReportError, match=rf'{package} .*pip install "faceaffect\[report\]"'):
+    with pytest.raises(ReportError, match=rf"{package} .*{re.escape(install_command('report'))}"):
         check_report(tmp_path / "a.html", may_replace=False)
 
 

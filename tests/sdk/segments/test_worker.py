@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.pipeline import open_pipeline
 from faceaffect.segments.frame_result import unpack
 from faceaffect.segments.parallel_video import ParallelVideo
@@ -31,7 +32,7 @@ def clip(tmp_path_factory) -> Path:
     """The demo clip played forward and backward, with few key frames."""
     path = tmp_path_factory.mktemp("clip") / "long.mp4"
     with open_source(DEMO) as source:
-        frames = [frame.pixels.copy() for frame in source]
+        frames = [to_bgr(frame) for frame in source]
     height, width = frames[0].shape[:2]
     writer = cv2.VideoWriter(
         str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (width, height)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
-from faceaffect.sinks import COLUMN_NAMES, open_sink
-from faceaffect.sinks.columns import rows_for_frame
+from faceaffect.report.read_rows import read_rows
+from faceaffect.sinks import COLUMN_NAMES, SinkOptions, open_sink
+from faceaffect.sinks.columns import AU_ON_NAMES, rows_for_frame, select_columns
 from faceaffect.types import FrameInfo
 from tests.sdk.sinks.synthetic_results import synthetic_result
 
@@ -22,7 +23,8 @@ def test_column_names_are_the_documented_ones() -> None:
     assert ",".join(COLUMN_NAMES) == (
         "source,frame,time_s,track_id,box_x1,box_y1,box_x2,box_y2,face_score,quality,"
         "yaw_deg,pitch_deg,roll_deg,AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26,"
-        "active_aus,neutral,anger,disgust,fear,happiness,sadness,surprise,expression,"
+        "AU1_on,AU2_on,AU4_on,AU6_on,AU7_on,AU10_on,AU12_on,AU15_on,AU23_on,AU24_on,AU25_on,"
+        "AU26_on,neutral,anger,disgust,fear,happiness,sadness,surprise,expression,"
         "valence,arousal"
     )
 
@@ -34,9 +36,11 @@ def test_rows_for_frame_puts_every_value_into_its_column() -> None:
     assert row["box_y2"] == pytest.approx(faces.box_xyxy[1, 3], abs=0.005)
     assert row["pitch_deg"] == pytest.approx(faces.pose_deg[1, 1], abs=0.005)
     assert row["AU26"] == pytest.approx(affect.au_probability[1, 11], abs=5e-5)
-    assert ("AU26" in str(row["active_aus"]).split("+")) == bool(affect.au_active[1, 11])
+    active = [row[f"{name}_on"] for name in AU_NAMES]
+    assert active == affect.au_active[1].astype(int).tolist()
+    assert {type(cell) for cell in active} == {int}
     assert row["surprise"] == pytest.approx(affect.expression_probability[1, 6], abs=5e-5)
-    assert row[str(row["expression"])] == max(row[name] for name in COLUMN_NAMES[26:33])
+    assert row[str(row["expression"])] == max(row[name] for name in EXPRESSION_NAMES)
     assert row["arousal"] == pytest.approx(affect.arousal[1], abs=5e-5)
 
 
@@ -74,9 +78,9 @@ def test_rows_of_partial_models_leave_missing_outputs_empty(tmp_path: Path, suff
         sink.end("clip.mp4")
     first, second = _read_rows(path)
     empty = {name for name, value in first.items() if value in ("", None)}
-    assert empty == {*AU_NAMES, "active_aus", *EXPRESSION_NAMES, "expression"}
+    assert empty == {*AU_NAMES, *AU_ON_NAMES, *EXPRESSION_NAMES, "expression"}
     empty = {name for name, value in second.items() if value in ("", None)}
-    assert empty - {"active_aus"} == {*EXPRESSION_NAMES, "expression", "valence", "arousal"}
+    assert empty == {*EXPRESSION_NAMES, "expression", "valence", "arousal"}
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
@@ -97,3 +101,44 @@ def test_rows_of_source_that_is_not_utf8_are_written_escaped(tmp_path: Path, suf
         sink.write(*synthetic_result(1, source="bad\udcff.mp4"))
         sink.end("bad\udcff.mp4")
     assert path.read_text(encoding="utf-8").count("bad\\") == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_landmark_columns_are_added_in_every_format(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    frame, faces, affect = synthetic_result(3, 2)
+    path = tmp_path / f"rows{suffix}"
+    with open_sink(path, SinkOptions(columns=("landmarks",))) as sink:
+        sink.begin("clip.mp4")
+        sink.write(frame, faces, affect)
+        sink.end("clip.mp4")
+    for row, points in zip(_read_rows(path), faces.landmarks_xy, strict=True):
+        assert tuple(row)[: len(COLUMN_NAMES)] == COLUMN_NAMES
+        assert float(row["x_67"]) == pytest.approx(points[67, 0], abs=0.0051)
+        assert float(row["y_0"]) == pytest.approx(points[0, 1], abs=0.0051)
+        assert len(row) == len(COLUMN_NAMES) + 136
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_every_frame_has_a_row_on_request(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"rows{suffix}"
+    with open_sink(path, SinkOptions(every_frame=True)) as sink:
+        sink.begin("clip.mp4")
+        for index, count in enumerate((0, 2, 0, 1)):
+            sink.write(*synthetic_result(index, count))
+        sink.end("clip.mp4")
+    rows = _read_rows(path)
+    assert [int(row["frame"]) for row in rows] == [0, 1, 1, 2, 3]
+    filled = {name for name, cell in rows[0].items() if cell not in ("", None)}
+    assert filled == {"source", "frame", "time_s"}
+    (chunk,) = read_rows(path, [])
+    assert chunk.frame.tolist() == [1, 1, 3], "readers of faces skip them"
+
+
+def test_unknown_column_group_names_the_known_ones() -> None:
+    assert select_columns(("all",)) == select_columns(("landmarks", "default"))
+    with pytest.raises(ValueError, match="default, landmarks or all, got gaze"):
+        select_columns(("default", "gaze"))

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sinks import SinkError
 from faceaffect.sinks.overlay_video import OverlayVideo, fit_into
 from faceaffect.sources import open_source
@@ -34,7 +35,7 @@ def test_overlay_video_has_frame_rate_of_source(tmp_path: Path, name: str) -> No
         frames = list(source)
     assert len(frames) == 20
     assert source.fps == pytest.approx(23.976, abs=0.01)
-    assert frames[0].pixels.shape == (48, 64, 3)
+    assert to_bgr(frames[0]).shape == (48, 64, 3)
 
 
 def test_overlay_video_of_source_with_gaps_repeats_frames(tmp_path: Path) -> None:

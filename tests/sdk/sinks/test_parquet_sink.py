@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from faceaffect.sinks import COLUMN_NAMES, OverwritePolicy, SinkError, SinkOptions, open_sink
 from faceaffect.sinks.parquet_sink import csv_to_parquet, journal_path
+from faceaffect.system.install_command import install_command
 from tests.sdk.sinks.synthetic_results import (
     frame_column,
     interrupt_run,
@@ -35,13 +37,13 @@ def test_parquet_sink_stores_rows_of_csv_with_types(tmp_path: Path) -> None:
     assert tuple(table.column_names) == COLUMN_NAMES
     types = {
         name: str(table.schema.field(name).type)
-        for name in ("frame", "time_s", "AU1", "active_aus", "source")
+        for name in ("frame", "time_s", "AU1", "AU1_on", "source")
     }
     assert types == {
         "frame": "int64",
         "time_s": "double",
         "AU1": "double",
-        "active_aus": "string",
+        "AU1_on": "int64",
         "source": "string",
     }
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as stream:
@@ -50,7 +52,7 @@ def test_parquet_sink_stores_rows_of_csv_with_types(tmp_path: Path) -> None:
         {k: "" if v is None else str(v) for k, v in row.items()} for row in table.to_pylist()
     ]
     assert as_text == rows
-    assert table["active_aus"].null_count == 0
+    assert table["AU1_on"].null_count == 0
     assert table["quality"].null_count == len(rows)
 
 
@@ -87,6 +89,6 @@ def test_open_sink_without_pyarrow_raises_sink_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(SinkError, match=r'pip install "faceaffect\[parquet\]"'):
+    with pytest.raises(SinkError, match=re.escape(install_command("parquet"))):
         open_sink(tmp_path / "rows.parquet")
     assert list(tmp_path.iterdir()) == []

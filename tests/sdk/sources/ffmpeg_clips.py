@@ -28,8 +28,13 @@ def moving_pattern(size: str = "64x48", rate: str = "25", seconds: float = 1.0) 
     return ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}"]
 
 
+def smooth_chroma(size: str = "64x48", seconds: float = 1.0) -> list[str]:
+    """Arguments of a moving input whose chroma changes little from pixel to pixel."""
+    return [*moving_pattern(size, seconds=seconds), "-vf", "format=yuv420p,boxblur=0:0:16:3"]
+
+
 def decoded_by_ffmpeg(path: Path, size_px: tuple[int, int], *filters: str) -> np.ndarray:
-    """Frames [N, H, W, 3] BGR as ffmpeg shows them."""
+    """Frames [N, H, W, 3] BGR as ffmpeg shows them; it repeats chroma instead of interpolating."""
     chain = ["-vf", ",".join(filters)] if filters else []
     done = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", str(path), *chain, "-map", "0:v:0"]

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from faceaffect.batch import find_inputs
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sources import SourceError, SourceOptions, open_source
 from faceaffect.sources.open_source import is_live
 from tests.sdk.sources.conftest import MakeVideo, numbered_image
@@ -267,8 +268,8 @@ def test_mjpeg_camera_of_a_web_server_is_live() -> None:
     ):
         assert source.is_live
         frames = [frame for frame, _ in zip(source, range(3), strict=False)]
-    assert frames[0].pixels.shape == (240, 320, 3)
-    assert abs(frames[0].pixels.mean() - 60) < 4
+    assert (frames[0].height_px, frames[0].width_px) == (240, 320)
+    assert abs(to_bgr(frames[0]).mean() - 60) < 4
 
 
 def test_truncated_png_header_is_refused(tmp_path: Path) -> None:

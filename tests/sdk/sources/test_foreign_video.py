@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sources import SourceError, SourceOptions, open_source
 from tests.sdk.sources.ffmpeg_clips import (
     decoded_by_ffmpeg,
@@ -16,6 +17,7 @@ from tests.sdk.sources.ffmpeg_clips import (
     moving_pattern,
     needs_ffmpeg,
     probed_times_s,
+    smooth_chroma,
 )
 
 pytestmark = needs_ffmpeg
@@ -25,7 +27,7 @@ def assert_shows(path: Path, size_px: tuple[int, int], *filters: str, level: flo
     """Assert that the frames are those of ffmpeg, up to `level` gray levels on average."""
     expected = decoded_by_ffmpeg(path, size_px, *filters)
     with open_source(path) as source:
-        frames = [frame.pixels for frame in source]
+        frames = [to_bgr(frame) for frame in source]
         assert source.size_px == size_px
     assert len(frames) == len(expected)
     for frame, right in zip(frames, expected, strict=True):
@@ -68,7 +70,7 @@ def test_interlaced_video_is_deinterlaced_and_noted_once(
     expected = decoded_by_ffmpeg(path, size_px, "bwdif=mode=send_frame", f"scale={size_px[0]}:-2")
     assert size_px[1] == height or size_px[0] == width
     for frame, right in zip(frames, expected, strict=True):
-        assert np.abs(frame.pixels.astype(int) - right.astype(int)).mean() < 3
+        assert np.abs(to_bgr(frame).astype(int) - right.astype(int)).mean() < 3
 
 
 @pytest.mark.parametrize(("ratio", "shown"), [("4/3", (128, 96)), ("1/2", (96, 192))])
@@ -91,10 +93,9 @@ def test_rotated_video_is_shown_upright(tmp_path: Path, degrees: int) -> None:
     ffmpeg("-i", plain, "-c", "copy", "-metadata:s:v", f"rotate={degrees}", path)
     assert_shows(path, (96, 64) if degrees == 180 else (64, 96))
     with open_source(path) as source:
-        shown = next(iter(source)).pixels
+        shown = to_bgr(next(iter(source)))
         matrix = source.geometry.display_to_stored  # type: ignore[attr-defined]
-    with open_source(plain) as source:
-        stored = next(iter(source)).pixels
+    stored = decoded_by_ffmpeg(plain, (96, 64))[0]
     x, y = matrix @ [10, 20, 1]
     assert np.abs(shown[20, 10].astype(int) - stored[round(y), round(x)]).max() <= 3
 
@@ -123,7 +124,7 @@ def test_colors_are_those_that_the_stream_declares(
     source_rgb = tmp_path / "rgb.mkv"
     ffmpeg(*moving_pattern("96x64", seconds=0.2), "-vf", "format=bgr0", "-c:v", "ffv1", source_rgb)
     with open_source(path) as source:
-        frames = np.stack([frame.pixels for frame in source]).astype(int)
+        frames = np.stack([to_bgr(frame) for frame in source]).astype(int)
     original = decoded_by_ffmpeg(source_rgb, (96, 64)).astype(int)
     if pixel_format == "gray":
         assert np.ptp(frames, axis=3).max() <= 1
@@ -170,14 +171,16 @@ def test_edit_list_hides_the_frames_before_it(tmp_path: Path) -> None:
 def test_size_changes_in_mid_stream_and_aspect_stays(tmp_path: Path) -> None:
     parts = [tmp_path / "a.ts", tmp_path / "b.ts"]
     for part, size in zip(parts, ("96x64", "64x96"), strict=True):
-        ffmpeg(*moving_pattern(size, seconds=0.4), "-c:v", "libx264", "-f", "mpegts", part)
+        ffmpeg(*smooth_chroma(size, seconds=0.4), "-c:v", "libx264", "-f", "mpegts", part)
     both = tmp_path / "both.ts"
     both.write_bytes(b"".join(part.read_bytes() for part in parts))
     with open_source(both) as source:
         frames = list(source)
     assert [frame.pixels.shape[:2] for frame in frames] == [(64, 96)] * 10 + [(96, 64)] * 10
     expected = decoded_by_ffmpeg(parts[1], (64, 96))
-    assert np.abs(frames[-1].pixels.astype(int) - expected[-1].astype(int)).mean() < 1
+    assert (
+        np.abs(to_bgr(frames[-1]).astype(int) - expected[-1].astype(int)).mean() < 1.3
+    )  # it truncates
 
 
 def test_cover_picture_is_not_the_video(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from faceaffect.sources.camera_source import CameraConfig, CameraSource
 from faceaffect.sources.nvdec_video import (
     NvdecVideo,
     nvdec_file_pipeline,
@@ -16,7 +17,7 @@ from faceaffect.sources.nvdec_video import (
 )
 from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import SourceError, SourceOptions
-from faceaffect.types import PixelFormat
+from faceaffect.types import PixelFormat, YuvColor
 
 
 class FakeCapture:
@@ -61,6 +62,22 @@ def test_nvdec_video_yields_nv12_frames_with_times(clip: Path) -> None:
     assert {frame.pixel_format for frame in frames} == {PixelFormat.NV12}
     assert (frames[0].height_px, frames[0].width_px) == (24, 32)
     assert capture.released
+
+
+@pytest.mark.parametrize(
+    ("height", "color"), [(480, YuvColor.BT601), (718, YuvColor.BT601), (720, YuvColor.BT709)]
+)
+def test_nv12_frames_are_bt709_from_720_lines_on(clip: Path, height: int, color: YuvColor) -> None:
+    class Sized(FakeCapture):
+        def read(self) -> tuple[bool, Any]:
+            ok, _ = super().read()
+            return ok, np.full((height * 3 // 2, 32), 7, np.uint8) if ok else None
+
+    with NvdecVideo(f"nvdec://{clip}", SourceOptions(), lambda _: Sized()) as source:
+        assert {frame.color for frame in source} == {color}
+    config = CameraConfig("csi", Sized, PixelFormat.NV12, "plug it in")
+    with CameraSource(config, SourceOptions(reconnect_timeout_s=0)) as camera:
+        assert {frame.color for frame in camera} == {color}
 
 
 def test_nvdec_pipelines_deliver_nv12_without_conversion(clip: Path) -> None:

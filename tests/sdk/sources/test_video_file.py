@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sources import SourceError, SourceOptions, open_source
 from faceaffect.sources.source import PrefetchingSource
 from faceaffect.sources.video_file import read_frame_at
@@ -48,7 +49,7 @@ def test_video_file_yields_every_frame_once_in_order(make_video: MakeVideo, name
         assert source.fps == pytest.approx(25, abs=0.01)
         assert source.notes == []
     assert [frame.index for frame in frames] == list(range(40))
-    assert max(abs(decode_number(frame.pixels) - frame.index) for frame in frames) <= 1
+    assert max(abs(decode_number(to_bgr(frame)) - frame.index) for frame in frames) <= 1
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(40) / 25, atol=2e-3)
 
 
@@ -135,7 +136,7 @@ def test_video_file_with_rotation_is_rotated(make_video: MakeVideo) -> None:
     path.write_bytes(data[:track] + data[track:].replace(upright, rotated, 1))
     with open_source(path) as source:
         assert source.size_px == (48, 64)
-        assert next(iter(source)).pixels.shape == (64, 48, 3)
+        assert to_bgr(next(iter(source))).shape == (64, 48, 3)
 
 
 @needs_ffmpeg
@@ -149,7 +150,7 @@ def test_video_file_of_joined_recordings_has_their_sizes_and_monotonic_time(tmp_
     with open_source(both) as source:
         frames = list(source)
     assert len(frames) >= 48  # FFmpeg may lose one at the junction
-    assert {frame.pixels.shape for frame in frames} == {(48, 64, 3), (96, 128, 3)}
+    assert {to_bgr(frame).shape for frame in frames} == {(48, 64, 3), (96, 128, 3)}
     assert np.diff([frame.time_s for frame in frames]).min() > 0.03
     assert frames[-1].time_s == pytest.approx(1.96, abs=0.1)
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.kernel_cases import flat_frame
 from faceaffect.tracking.shot_detector import ShotChangeDetector
 from faceaffect.types import Frame, PixelFormat
 
@@ -25,8 +26,20 @@ def test_shot_detector_with_other_image_detects_cut(pixel_format: PixelFormat) -
             pixels = pixels[..., 1]
         elif pixel_format is PixelFormat.NV12:
             pixels = np.concatenate([pixels[..., 1], np.full((90, 320), 128, np.uint8)])
-        cuts.append(detector.update(Frame(pixels, pixel_format)))
+        gray = np.full((90, 160), 128, np.uint8)
+        chroma = None
+        if pixel_format is PixelFormat.I420:
+            pixels, chroma = pixels[..., 1], (gray, gray)
+        cuts.append(detector.update(Frame(pixels, pixel_format, chroma=chroma)))
     assert cuts == [True, False, False, True, False, True]
+
+
+def test_change_of_luma_in_video_range_is_that_of_gray_levels() -> None:
+    gray, luma = ShotChangeDetector(), ShotChangeDetector()
+    for level in (0, 219):
+        gray.update(Frame(np.full((90, 160), level * 255 // 219, np.uint8), PixelFormat.GRAY))
+        luma.update(flat_frame(PixelFormat.I420, 90, 160, 16 + level))
+    assert luma.change == pytest.approx(gray.change) == 255
 
 
 def test_shot_detector_with_noise_detects_no_cut() -> None:

@@ -77,7 +77,7 @@ def predict_only_facs(net: object, table: FaceTable, size_px: int) -> tuple[Any,
     return np.where((table.au >= 0.5) ^ wrong[:, None], 4.0, -4.0).astype(np.float32), None
 
 
-def test_transfer_with_base_starts_both_rigs_from_it(
+def test_measure_cross_rig_with_base_starts_both_rigs_from_it(
     synthetic_images: Path,
     opened: list[dict[str, Any]],
     tmp_path: Path,
@@ -85,12 +85,10 @@ def test_transfer_with_base_starts_both_rigs_from_it(
 ) -> None:
     monkeypatch.setattr(cross_rig, "predict_faces", predict_only_facs)
     out = tmp_path / "out"
-    results = cross_rig.transfer(
+    results = cross_rig.measure_cross_rig(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         out,
-        tmp_path,
-        tmp_path,
-        synthetic_images,
+        DataPaths(tmp_path, tmp_path, synthetic_images),
         base_steps=3,
     )
     assert [
@@ -109,15 +107,13 @@ def test_transfer_with_base_starts_both_rigs_from_it(
     assert results["facs"]["tested_on"]["arkit"]["mean_f1"] < 0.2
 
 
-def test_transfer_without_base_trains_each_rig_once(
+def test_measure_cross_rig_without_base_trains_each_rig_once(
     synthetic_images: Path, opened: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    results = cross_rig.transfer(
+    results = cross_rig.measure_cross_rig(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         tmp_path / "out",
-        tmp_path,
-        tmp_path,
-        synthetic_images,
+        DataPaths(tmp_path, tmp_path, synthetic_images),
     )
     assert [call["folder"] for call in opened] == ["facs", "arkit"]
     assert set(results["arkit"]) == {"threshold_faces", "thresholds", "tested_on"}
@@ -131,19 +127,17 @@ def predict_all_but_approximated_aus(
     return np.where((table.au >= 0.5) ^ wrong, 4.0, -4.0).astype(np.float32), None
 
 
-def test_transfer_common_mean_excludes_approximated_aus(
+def test_measure_cross_rig_common_mean_excludes_approximated_aus(
     synthetic_images: Path,
     opened: list[dict[str, Any]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cross_rig, "predict_faces", predict_all_but_approximated_aus)
-    results = cross_rig.transfer(
+    results = cross_rig.measure_cross_rig(
         DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
         tmp_path / "out",
-        tmp_path,
-        tmp_path,
-        synthetic_images,
+        DataPaths(tmp_path, tmp_path, synthetic_images),
     )
     for training_rig in ("facs", "arkit"):
         for scores in results[training_rig]["tested_on"].values():
@@ -151,7 +145,7 @@ def test_transfer_common_mean_excludes_approximated_aus(
             assert scores["mean_f1"] < 1
 
 
-def test_transfer_with_validation_people_adds_threshold_faces(
+def test_measure_cross_rig_with_validation_people_adds_threshold_faces(
     synthetic_images: Path,
     opened: list[dict[str, Any]],
     tmp_path: Path,
@@ -160,13 +154,11 @@ def test_transfer_with_validation_people_adds_threshold_faces(
     frames = load_synthetic_images(synthetic_images)[0]
     rigs = (np.arange(len(frames)) % 2).astype(np.int64)
     monkeypatch.setattr(cross_rig, "load_renderwild", lambda folder, split: (frames, rigs))
-    recipe, paths = (
-        DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES),
-        (tmp_path, tmp_path, synthetic_images),
-    )
-    alone = cross_rig.transfer(recipe, tmp_path / "alone", *paths)
-    with_people = cross_rig.transfer(
-        recipe, tmp_path / "with_people", *paths, threshold_data=tmp_path
+    recipe = DefaultModelRecipe("tiny", TINY, schedule=SCHEDULES)
+    data = DataPaths(tmp_path, tmp_path, synthetic_images)
+    alone = cross_rig.measure_cross_rig(recipe, tmp_path / "alone", data)
+    with_people = cross_rig.measure_cross_rig(
+        recipe, tmp_path / "with_people", data, threshold_data=tmp_path
     )
     added = with_people["facs"]["threshold_faces"] - alone["facs"]["threshold_faces"]
     assert added == (rigs == 0).sum()

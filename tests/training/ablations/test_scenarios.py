@@ -178,8 +178,8 @@ def test_multi_database_labels_complete_videos(truth: FullGroundTruth) -> None:
 
 
 def test_mask_labels_removes_only_masked_task(truth: FullGroundTruth) -> None:
-    no_rows = np.zeros(len(truth), bool)
-    table = mask_labels(truth, au=no_rows).table
+    every_row = np.ones(len(truth), bool)
+    table = mask_labels(truth, ~every_row, every_row, every_row).table
     assert not table.au_mask.any()
     assert not table.au.any()
     assert (table.expression_mask == truth.table.expression_mask).all()

@@ -158,5 +158,7 @@ def test_read_audio_without_pyav_names_remedy(tmp_path, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", import_without_av)
-    with pytest.raises(ImportError, match=r"cannot be imported .*; reinstall it: pip install --force-reinstall av"):
+    with pytest.raises(
+        ImportError, match=r"cannot be imported .*; reinstall it: pip install --force-reinstall av"
+    ):
         frame_times(tmp_path / "a.mp4")

@@ -157,18 +157,6 @@ def test_brightness_and_contrast_are_factors():
     assert 1.4 < spread.max() <= 1.5001
 
 
-def test_augment_clips_keeps_absent_frames_black():
-    clips = synthetic_clips()
-    clips[:, 0] = 0
-    is_frame = torch.tensor([[False, True, True, True]]).repeat(3, 1)
-    jitter = ClipJitter(flip=0, contrast=0.5, hsv=(10, 25, 20), autocontrast=1)
-    changed, _ = augment_clips(clips, jitter, generator(), is_frame=is_frame)
-    assert changed[:, 0].abs().max() == 0
-    only, _ = augment_clips(clips, ClipJitter(flip=0, contrast=0.5), generator(), is_frame=is_frame)
-    without, _ = augment_clips(clips[:, 1:], ClipJitter(flip=0, contrast=0.5), generator())
-    assert torch.allclose(only[:, 1:], without, atol=1e-6)
-
-
 def test_blur_matches_opencv():
     clip = torch.rand(1, 2, 3, 16, 16, generator=generator())
     blurred, _ = augment_clips(clip, ClipJitter(flip=0, blur_sigma_px=(0.8, 0.8)), generator())

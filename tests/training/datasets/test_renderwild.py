@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.datasets.renderwild import IMAGE_PX, drop_neutral, load_renderwild
+from training.datasets.renderwild import IMAGE_PX, load_renderwild, neutral_keep_mask
 from training.models.mean_shape import MEAN_SHAPE_PX
 
 pytestmark = pytest.mark.train
@@ -91,8 +91,8 @@ def test_load_renderwild_with_unreadable_video_names_it(folder):
         load_renderwild(folder)
 
 
-def test_drop_neutral_removes_neutral_frames(folder):
+def test_neutral_keep_mask_leaves_out_neutral_frames(folder):
     table, _ = load_renderwild(folder, rate_hz=25)
-    downsampled = drop_neutral(table, 1.0)
+    downsampled = table.select(neutral_keep_mask(table, 1.0))
     assert 0 < len(downsampled) < len(table)
     assert (downsampled.expression[:, 0] < 0.9).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -137,29 +137,28 @@ def test_read_table_of_other_file_raises(tmp_path):
         read_table(tmp_path / "x.parquet")
 
 
-def test_concat_tables_prefixes_source_names(tmp_path):
+def test_concat_tables_keeps_rows_and_images(tmp_path):
     table = read_affwild2(abaw2(tmp_path / "data"), progress=False)
     with pytest.raises(ValueError, match="must be unique"):
         concat_tables([table, table])
-    values = {each.name: getattr(table, each.name) for each in fields(FrameTable)}
-    other = FrameTable(
-        **values
-        | {"sources": ("Other",) * len(table.videos), "box": np.ones((len(table), 4), np.float32)}
+    other = replace(
+        table,
+        videos=tuple(f"other/{video}" for video in table.videos),
+        box=np.ones((len(table), 4), np.float32),
     )
     both = concat_tables([table, other])
     assert len(both) == 2 * len(table)
     k = int(both.rows("AU")[-1])
-    assert both.videos[both.video[k]] == "Other/one"
+    assert both.videos[both.video[k]] == "other/one"
     assert both.path_of(k).is_file()
-    assert np.isnan(both.box[0]).all()
-    assert (both.box[k] == 1).all()
+    assert both.box is None
     np.testing.assert_array_equal(both.au[len(table) :], table.au)
     picked = both.select(both.rows("EXPR"))
     assert picked.videos == (
-        "Aff-Wild2/1-30-1280x720_right",
-        "Aff-Wild2/one",
-        "Other/1-30-1280x720_right",
-        "Other/one",
+        "1-30-1280x720_right",
+        "one",
+        "other/1-30-1280x720_right",
+        "other/one",
     )
     assert picked.expression_mask.all()
 

@@ -13,7 +13,6 @@ from training.evaluation.calibration import (
     choose_thresholds,
     fit_platt,
     fit_temperature,
-    fold_thresholds,
 )
 from training.metrics import f1, reliability
 
@@ -165,16 +164,6 @@ def test_fit_platt_matches_scipy_optimum(overconfident: tuple[np.ndarray, np.nda
     assert after < 0.03
 
 
-def test_fit_platt_without_offset_fits_temperatures(
-    overconfident: tuple[np.ndarray, np.ndarray],
-) -> None:
-    logit, _ = overconfident
-    truth = np.random.default_rng(1).random(logit.shape) < sigmoid(2 * logit)
-    fitted = fit_platt(logit, truth, with_offset=False)
-    assert not fitted.offset.any()
-    np.testing.assert_allclose(fitted.scale, 2, atol=0.25)
-
-
 def test_fit_platt_ignores_unlabeled_cells(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
     logit, truth = overconfident
     known = np.arange(len(logit))[:, None] < np.full(12, 2500)
@@ -234,22 +223,6 @@ def test_fit_platt_of_invalid_arguments_raises() -> None:
         fit_platt(np.full((3, 12), np.nan), np.zeros((3, 12), bool))
 
 
-def test_fold_thresholds_preserves_decisions(overconfident: tuple[np.ndarray, np.ndarray]) -> None:
-    logit, truth = overconfident
-    platt = fit_platt(logit, truth)
-    thresholds = choose_thresholds(sigmoid(logit), truth)
-    moved = fold_thresholds(thresholds, platt)
-    before, after = (
-        sigmoid(logit) >= np.array(thresholds),
-        sigmoid(platt.apply(logit)) >= np.array(moved),
-    )
-    np.testing.assert_array_equal(before, after)
-    again = choose_thresholds(sigmoid(platt.apply(logit)), truth)
-    assert f1(sigmoid(platt.apply(logit))[:, 0] >= again[0], truth[:, 0]) == pytest.approx(
-        f1(before[:, 0], truth[:, 0])
-    )
-
-
 @pytest.mark.train
 def test_fold_into_head_equals_calibrated_logits() -> None:
     torch = pytest.importorskip("torch")
@@ -279,13 +252,5 @@ def test_fold_into_head_equals_calibrated_logits() -> None:
     assert (after["expression_logit"].argmax(1) == before["expression_logit"].argmax(1)).all()
     for name in before.keys() - {"expression_logit"}:
         np.testing.assert_allclose(after[name], before[name], rtol=1e-4, atol=1e-5, err_msg=name)
-    thresholds = tuple(np.median(sigmoid(logit.astype(np.float64)), axis=0) + 1e-4)
-    on, still_on = (
-        sigmoid(logit) >= thresholds,
-        sigmoid(calibrated) >= fold_thresholds(thresholds, platt),
-    )
-    np.testing.assert_array_equal(on, still_on)
-    assert on.any(axis=0).all()
-    assert not on.all(axis=0).any()
     with pytest.raises(ValueError, match="expected temperature between"):
         calibration.fold_into_head(net, platt, temperature=0)

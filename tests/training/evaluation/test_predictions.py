@@ -235,15 +235,13 @@ def test_read_predictions_without_decisions_applies_thresholds(
     path = tmp_path / "predictions.csv"
     write_predictions(path, labels, predictions)
     lines = [line.split(",") for line in path.read_text().splitlines()]
-    column = lines[0].index("active_aus")
-    path.write_text(
-        "\n".join(",".join(cell for k, cell in enumerate(line) if k != column) for line in lines)
-    )
+    kept = [k for k, name in enumerate(lines[0]) if not name.endswith("_on")]
+    path.write_text("\n".join(",".join(line[k] for k in kept) for line in lines))
     decided, _ = read_predictions(path, labels, (0.3,) * 12)
     np.testing.assert_array_equal(
         decided.au_active[decided.known], predictions.au_probability[predictions.known] >= 0.3
     )
-    with pytest.raises(PredictionError, match="column active_aus, or a bundle"):
+    with pytest.raises(PredictionError, match=r"columns AU1_on \.\. AU26_on, or a bundle"):
         read_predictions(path, labels, None)
 
 
@@ -344,14 +342,29 @@ def test_read_predictions_of_invalid_file_names_error(tmp_path, two, change, mes
         read_predictions(path, labels, None)
 
 
-def test_read_predictions_of_unknown_aus_raises(
+def test_read_predictions_of_odd_decisions_raises(
     tmp_path: Path, two: tuple[LabelTable, PredictionTable]
 ) -> None:
     path = tmp_path / "predictions.csv"
     write_predictions(path, *two)
     names = path.read_text().splitlines()
     row = names[1].split(",")
-    row[names[0].split(",").index("active_aus")] = "AU6+AU99"
+    row[names[0].split(",").index("AU6_on")] = "2"
     path.write_text("\n".join([names[0], ",".join(row)]))
-    with pytest.raises(PredictionError, match=r"got \['AU99'\]"):
+    with pytest.raises(PredictionError, match=r"to be 0 or 1, got \[2\.0\]"):
         read_predictions(path, two[0], None)
+
+
+def test_read_predictions_of_parquet_equal_those_of_csv(
+    tmp_path: Path, two: tuple[LabelTable, PredictionTable]
+) -> None:
+    from pyarrow import csv, parquet
+
+    labels, predictions = two
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, labels, predictions)
+    parquet.write_table(csv.read_csv(path), tmp_path / "predictions.parquet")
+    expected, _ = read_predictions(path, labels, None)
+    got, _ = read_predictions(tmp_path / "predictions.parquet", labels, None)
+    np.testing.assert_array_equal(got.au_active, predictions.au_active & predictions.known[:, None])
+    np.testing.assert_array_equal(got.va[got.known], expected.va[expected.known])

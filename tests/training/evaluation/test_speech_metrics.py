@@ -79,16 +79,16 @@ def test_speech_metrics_detect_lips_moving_with_voice(
         parted = ((frame_s > 0.6) & (frame_s < 0.9)).astype(float)
         dropped = ((frame_s > 1.4) & (frame_s < 1.6)).astype(float)
         parted[3] = np.nan  # a frame without a face
-        return {"time_s": frame_s, "AU25": parted, "AU26": dropped}
+        gap = np.fmax(parted, dropped)
+        return {"time_s": frame_s, "AU25": parted, "AU26": dropped, "lip_gap": gap}
 
     monkeypatch.setattr(speech, "SPEECH_CLIPS", "grid_*.mkv")
     monkeypatch.setattr(speech, "track_face", track_face)
-    monkeypatch.setattr(
-        speech, "cv2", SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=lambda *_: None))
-    )
+    monkeypatch.setattr(speech, "open_yunet", lambda _: None)
     results = speech.speech_metrics(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
     assert list(results["clips"]) == ["grid_a.mkv"]
     both = results["clips"]["grid_a.mkv"]
     assert both == results["mean"]
     assert both["AU25 or AU26"] > 0.85
+    assert both["lip gap of the landmarks"] == both["AU25 or AU26"]
     assert 0.3 < both["AU26"] < both["AU25"] < 0.8

@@ -10,8 +10,8 @@ import numpy as np
 from faceaffect.audio.mel import MelConfig
 from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.audio.mel_track import MelTrack, MelTracks
-from training.datasets.frame_table import FrameTable
-from training.datasets.image_store import ImageStore, absolute_paths
+from training.datasets.frame_table import FrameTable, absolute_paths
+from training.datasets.image_store import ImageStore
 from training.methods.data import MethodData
 from training.models.mean_shape import MEAN_SHAPE_PX
 

@@ -155,32 +155,6 @@ def test_inputs_past_end_of_audio_are_silence() -> None:
     assert inputs["mel_real"].tolist() == [1]
 
 
-def test_inputs_apply_change_to_unnormalized_images() -> None:
-    data = synthetic_data()
-    calls = []
-
-    def darken(batch, rows, random):  # type: ignore[no-untyped-def]
-        calls.append(
-            (
-                rows.tolist(),
-                float(batch["crops"].min()),
-                float(batch["crops"].max()),
-                random.random(),
-            )
-        )
-        return {**batch, "crops": batch["crops"] * 0}
-
-    builder = build_inputs("M3", replace(data, change=darken))
-    images = builder.inputs(np.array([4, 2]))["crops"]
-    assert builder.inputs(np.array([4, 2]))["crops"].equal(images)
-    assert calls[0][0] == [4, 2]
-    assert 0 <= calls[0][1] <= calls[0][2] <= 1
-    assert calls[0] == calls[1]
-    norm = NORMALIZATIONS["imagenet"]
-    mean, std = (torch.tensor(value)[:, None, None] for value in (norm.mean, norm.std))
-    assert torch.allclose(images * std + mean, torch.zeros(()), atol=1e-6)
-
-
 @pytest.mark.parametrize("jitter", ["light", "published", "none"])
 @pytest.mark.parametrize("name", [f"M{i}" for i in (1, 2, 3, 4, 5, 6, 8)])
 def test_batch_of_each_recipe_matches_input_forms(name: str, jitter: str) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from tests.training.methods.network_cases import small_net
 from training.engine.ema import EmaModel
 from training.engine.optimizer import build_optimizer
-from training.losses.action_units import bce
 from training.losses.distillation import distill_classes, sigmoid_rampup
 from training.losses.total_loss import total_loss
 from training.methods.objectives import distillation, mean_teacher, pairwise_ranking, supervised
@@ -75,30 +74,6 @@ def test_distillation_loss_weights_labeled_and_unlabeled_samples() -> None:
     assert float(parts["loss"].detach()) == pytest.approx(
         float((0.6 * label + teacher_loss).detach()), rel=1e-5
     )
-
-
-def test_distillation_without_labels_uses_teacher_only() -> None:
-    student, teacher = (
-        ConstantNet(au_logit=torch.randn(3, 12), va=torch.rand(3, 2)) for _ in range(2)
-    )
-    parts = distillation(find_recipe("M1"), EmaModel(teacher, 1.0), use_labels=False)(
-        student, {"crops": torch.zeros(3, 1)}, 0.0
-    )
-    ones = torch.ones(3, 12)
-    entropy = bce(student.outputs["au_logit"], torch.sigmoid(teacher.outputs["au_logit"]), ones)
-    distance = (student.outputs["va"] - teacher.outputs["va"]).square().sum(dim=1).mean()
-    assert float(parts["loss"]) == pytest.approx(float(entropy + distance), rel=1e-5)
-
-
-def test_distillation_without_common_outputs_raises() -> None:
-    student, teacher = ConstantNet(au_logit=torch.zeros(2, 12)), ConstantNet(va=torch.zeros(2, 2))
-    with pytest.raises(
-        ValueError,
-        match=r"expected an output that teacher and student share, got \['va'\] and \['au_logit'\]",
-    ):
-        distillation(find_recipe("M1"), EmaModel(teacher, 1.0), use_labels=False)(
-            student, {"crops": torch.zeros(2, 1)}, 0.0
-        )
 
 
 def test_mean_teacher_over_batch_divides_by_batch_size() -> None:

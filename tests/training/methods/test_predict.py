@@ -15,9 +15,9 @@ from tests.training.methods.synthetic_faces import synthetic_data
 from training.datasets.frame_table import FrameTable
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
-from training.methods.predict import MethodPredictions, is_causal
+from training.methods.predict import MethodPredictions, is_causal, method_predictions
 from training.methods.recipe_lookup import find_recipe
-from training.methods.scores import method_predictions, method_scores, scores_text
+from training.methods.scores import method_scores, scores_text
 from training.methods.stream_runner import StreamRunner
 
 pytestmark = pytest.mark.train

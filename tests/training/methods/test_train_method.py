@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import synthetic_data
 from training.engine.checkpoint import TrainingError
 from training.engine.trainer import TrainerConfig
+from training.methods.batch_builder import BatchBuilder
 from training.methods.data import MethodData
 from training.methods.load_run import read_method_run
+from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import RECIPES, find_recipe
-from training.methods.scores import method_predictions
 from training.methods.train_method import load_initial_weights, train_method
 from training.models.networks.build_network import build_network
 
@@ -160,30 +163,29 @@ def test_train_method_of_unlabeled_batches_stays_finite(tmp_path: Path) -> None:
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
-def test_train_method_skips_samples_with_nan(tmp_path: Path) -> None:
-    def corrupt(batch, rows, random):  # type: ignore[no-untyped-def]
-        crops = batch["crops"].clone()
+def test_train_method_skips_samples_with_nan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def corrupted(builder: BatchBuilder, rows: NDArray[np.int64]) -> Tensor:
+        crops = read_images(builder, rows)
         crops[torch.from_numpy(rows % 4 == 1)] = float("nan")
-        return {**batch, "crops": crops}
+        return crops
 
-    net = train_method(
-        recipe("incomplete_labels"), replace(DATA, change=corrupt), TrainerConfig(tmp_path, steps=8)
-    )
+    read_images = BatchBuilder._images
+    monkeypatch.setattr(BatchBuilder, "_images", corrupted)
+    net = train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=8))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["left_out"] > 0
 
 
-def test_train_method_of_only_nan_raises(tmp_path: Path) -> None:
-    def corrupt(batch, rows, random):  # type: ignore[no-untyped-def]
-        return {**batch, "crops": batch["crops"] * float("nan")}
-
+def test_train_method_of_only_nan_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_images = BatchBuilder._images
+    monkeypatch.setattr(
+        BatchBuilder, "_images", lambda builder, rows: read_images(builder, rows) * float("nan")
+    )
     with pytest.raises(TrainingError, match="no usable sample in 50 steps"):
-        train_method(
-            recipe("incomplete_labels"),
-            replace(DATA, change=corrupt),
-            TrainerConfig(tmp_path, steps=80),
-        )
+        train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=80))
 
 
 def test_train_method_of_videos_shorter_than_window_trains(tmp_path: Path) -> None:

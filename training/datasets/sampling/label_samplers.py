@@ -103,9 +103,7 @@ class PerTaskSampler:
     seed: int = 0
 
     def steps(self, epoch: int) -> Iterator[Step]:
-        streams = [
-            _cycle(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
-        ]
+        streams = _streams(self.sets, epoch, self.batch, self.seed)
         for _ in range(self.count(epoch)):
             yield Step(
                 tuple(
@@ -138,9 +136,7 @@ class AlternatingSampler:
                 for rows in each.batches(epoch, self.batch, _random(self.seed, epoch, k)):
                     yield Step((Part(each.tasks, rows),), name)
             return
-        streams = [
-            _cycle(s, epoch, self.batch, self.seed, k) for k, s in enumerate(self.sets.values())
-        ]
+        streams = _streams(self.sets, epoch, self.batch, self.seed)
         for _ in range(self.count(epoch) // len(self.sets)):
             for (name, each), stream in zip(self.sets.items(), streams, strict=True):
                 yield Step((Part(each.tasks, next(stream)),), name)
@@ -177,6 +173,12 @@ def _cycle(
     return chain.from_iterable(
         rows.batches(epoch, batch, _random(seed, epoch, number, turn)) for turn in count()
     )
+
+
+def _streams(
+    sets: Mapping[str, TaskRows], epoch: int, batch: int, seed: int
+) -> list[Iterator[NDArray[np.int64]]]:
+    return [_cycle(rows, epoch, batch, seed, k) for k, rows in enumerate(sets.values())]
 
 
 def _random(seed: int, epoch: int, number: int, turn: int = 0) -> np.random.Generator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -11,26 +10,14 @@ from numpy.typing import NDArray
 from training.datasets.frame_table import FrameTable, Rows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """C pairs of rows and the order of their labels."""
-
-    first: NDArray[np.int64]  # [C]
-    second: NDArray[np.int64]  # [C]
-    order: NDArray[np.float32]  # [C] +1 if the label of the second is higher, else -1
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-
 def draw_pairs(
     values: NDArray[np.float32],
     videos: NDArray[np.int32],
     rows: Rows,
     count: int,
     random: np.random.Generator,
-) -> Pairs:
-    """Draw pairs: uniformly a pair of labels, then a video with both, then a frame of each.
+) -> NDArray[np.int64]:
+    """Draw pairs [count, 2]: uniformly two labels, then a video with both, then a frame of each.
 
     Args:
         values: labels [N] of all rows of the table: 0 and 1, or intensities.
@@ -56,38 +43,24 @@ def draw_pairs(
             "there is no pair to learn from"
         )
     label_pairs = list(by_pair)
-    low = np.empty(count, np.int64)
-    high = np.empty(count, np.int64)
+    pairs = np.empty((count, 2), np.int64)  # lower label, higher label
     for k in range(count):
         pair = label_pairs[int(random.integers(len(label_pairs)))]
         video = by_pair[pair][int(random.integers(len(by_pair[pair])))]
-        low[k], high[k] = (random.choice(rows_of[video][label]) for label in pair)
+        pairs[k] = [random.choice(rows_of[video][label]) for label in pair]
     is_up = random.random(count) < 0.5
-    return Pairs(
-        first=np.where(is_up, low, high),
-        second=np.where(is_up, high, low),
-        order=np.where(is_up, 1, -1).astype(np.float32),
-    )
+    return np.where(is_up[:, None], pairs, pairs[:, ::-1])
 
 
 def au_pairs(
-    table: FrameTable,
-    column: int,
-    count: int,
-    random: np.random.Generator,
-    *,
-    rows: Rows | None = None,
-) -> Pairs:
-    """Pairs of rows with a crop for one AU: by intensity where annotated, else by presence.
+    table: FrameTable, column: int, count: int, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Pairs [count, 2] of rows with a crop for an AU: by intensity where annotated, or presence.
 
     A video uses either intensity or presence, so both labels of a pair are on one scale.
     """
     values = table.au[:, column].copy()
     known = table.au_mask[:, column] & table.has_crop
-    if rows is not None:
-        within = np.zeros(len(table), bool)
-        within[rows] = True
-        known &= within
     if table.au_intensity is not None:
         intensity = table.au_intensity[:, column]
         graded = known & np.isfinite(intensity)

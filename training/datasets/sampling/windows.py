@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,43 +74,31 @@ def clips_ending_at(
     ends: Rows,
     length: int = 8,
     step: int = 6,
-    *,
-    count_by: Literal["frame", "row"] = "frame",
 ) -> NDArray[np.int64]:
-    """Causal clips [N, length] of frames t - (length - 1) step, ..., t - step, t for each end t.
+    """Causal clips [N, length] of crops t - (length - 1) step, ..., t - step, t for each end t.
 
-    A frame before the start of the video, or without a row or a crop, is NO_FRAME (a black image).
+    Existing crops are counted, as M5's code does. What is before the start of the video is NO_FRAME
+    (a black image).
 
     Args:
         table: rows with a crop can be in a clip, with any labels.
-        ends: last rows of the clips.
-        length: frames per clip.
-        step: distance between the frames of a clip.
-        count_by: "frame" counts frame numbers; "row" counts existing crops, as M5's code does.
+        ends: last rows of the clips, all with a crop.
+        length: crops per clip.
+        step: distance between the crops of a clip.
     """
     usable = np.flatnonzero(table.has_crop)
     order = usable[np.lexsort((table.frame[usable], table.video[usable]))]
     back = np.arange(length - 1, -1, -1) * step
     if not len(order) or not len(ends):
         return np.full((len(ends), length), NO_FRAME)
-    if count_by == "frame":
-        keys = _key(table.video[order], table.frame[order])
-        expected = _key(table.video[ends][:, None], table.frame[ends][:, None] - back)
-        at = np.minimum(np.searchsorted(keys, expected), len(keys) - 1)
-        is_present = (keys[at] == expected) & (table.frame[ends][:, None] - back >= 0)
-    else:
-        position = np.full(len(table), -1, np.int64)
-        position[order] = np.arange(len(order))
-        if (position[ends] < 0).any():
-            raise ValueError("a clip can only end at a row with a crop when rows are counted")
-        at = np.maximum(position[ends][:, None] - back, 0)
-        is_same_video = table.video[order][at] == table.video[ends][:, None]
-        is_present = is_same_video & (position[ends][:, None] - back >= 0)
+    position = np.full(len(table), -1, np.int64)
+    position[order] = np.arange(len(order))
+    if (position[ends] < 0).any():
+        raise ValueError("a clip can only end at a row with a crop")
+    at = np.maximum(position[ends][:, None] - back, 0)
+    is_same_video = table.video[order][at] == table.video[ends][:, None]
+    is_present = is_same_video & (position[ends][:, None] - back >= 0)
     return np.where(is_present, order[at], NO_FRAME)
-
-
-def _key(video: NDArray[np.int32], frame: NDArray[np.int32]) -> NDArray[np.int64]:
-    return video.astype(np.int64) * (1 << 32) + frame.astype(np.int64)
 
 
 def _segments(table: FrameTable, rows: Rows, drop_gaps: bool) -> Iterator[NDArray[np.int64]]:

@@ -9,18 +9,30 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.datasets.frame_table import FrameTable, Task
+from training.datasets.frame_table import TASKS, FrameTable, Task
 from training.engine.trainer import TrainerConfig
 from training.methods.batch_builder import LABELS
 from training.methods.data import MethodData
 from training.methods.multi_stage.fill_labels import fill_labels
+from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.scores import method_predictions
 from training.methods.train_method import AfterEpoch, train_method
 from training.models.stages import MethodNet
 
 SINGLE_TASK_DIVISOR: Final = 4
 """The public code takes a quarter of the batches in each epoch of a single-task model."""
+
+
+def single_task_recipe(recipe: MethodRecipe, task: Task) -> MethodRecipe:
+    """The recipe with the losses of one task only."""
+    losses = tuple(term for term in recipe.losses if term.label == LABELS[task])
+    return replace(recipe, losses=losses)
+
+
+def single_task_table(table: FrameTable, task: Task, *, labeled_only: bool = False) -> FrameTable:
+    """The table with the labels of one task only, with all rows or the labeled ones."""
+    view = table.select(table.rows(task)) if labeled_only else table
+    return view.keep_labels(np.array([task == each for each in TASKS]))
 
 
 def train_on_pseudo_labels(
@@ -46,14 +58,13 @@ def train_on_pseudo_labels(
         if not data.train.labeled(task).any() or not len(lacking):
             continue
         single = replace(
-            recipe,
-            losses=tuple(term for term in recipe.losses if term.label == label),
+            single_task_recipe(recipe, task),
             targets="ignore",
             sampling=replace(recipe.sampling, every=every),
         )
         net = train_method(
             single,
-            replace(data, train=single_task_table(data.train, task)),
+            replace(data, train=single_task_table(data.train, task, labeled_only=True)),
             replace(config, folder=config.folder / f"single_{label}", steps=steps),
         )
         predicted = method_predictions(net, single, data.train.select(lacking), data)
@@ -63,15 +74,4 @@ def train_on_pseudo_labels(
         replace(data, train=fill_labels(data.train, lacking, predictions)),
         config,
         after_epoch=after_epoch,
-    )
-
-
-def single_task_table(table: FrameTable, task: Task) -> FrameTable:
-    """The rows that are labeled for a task, with no other label."""
-    view = table.select(table.rows(task))
-    return replace(
-        view,
-        au_mask=view.au_mask & (task == "AU"),
-        expression_mask=view.expression_mask & (task == "EXPR"),
-        va_mask=view.va_mask & (task == "VA"),
     )

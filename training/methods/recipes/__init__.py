@@ -1,1 +1,1 @@
-"""Recipes, one a file; each has `recipe()`."""
+"""Recipes, one a file; each has the presets `PUBLISHED` and `COMPACT`."""

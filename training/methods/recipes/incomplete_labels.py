@@ -4,34 +4,34 @@ with both.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from training.engine.optimizer import OptimizerConfig
-from training.engine.recipe import select_preset
 from training.losses.total_loss import LossTerm
 from training.methods.recipe import MethodRecipe
 from training.models.networks.incomplete_labels import IncompleteLabelsConfig
 
-
-def recipe(preset: str = "published") -> MethodRecipe:
-    return MethodRecipe(
-        name="incomplete labels",
-        paper="M3",
-        sentence="Trains one trunk in phases: frames labeled for expression, AUs, or both.",
-        preset=preset,
-        net=select_preset(
-            preset,
-            {
-                "published": IncompleteLabelsConfig(),
-                "compact": IncompleteLabelsConfig("small_resnet", size_px=96, hidden=128),
-            },
-        ),
-        normalization="imagenet",
-        losses=(
-            LossTerm("focal_softmax", "expression_logit", "expression"),
-            LossTerm("bce", "au_logit", "au"),
-        ),
-        sampler="phases",
-        targets="ignore",
-        optimizer=OptimizerConfig("adam", 1e-3, schedule="cosine", floor=1e-4),
-        batch=select_preset(preset, {"published": 256, "compact": 64}),
-        epochs=10,
-    )
+PUBLISHED: Final = MethodRecipe(
+    name="incomplete labels",
+    paper="M3",
+    sentence="Trains one trunk in phases: frames labeled for expression, AUs, or both.",
+    preset="published",
+    net=IncompleteLabelsConfig(),
+    normalization="imagenet",
+    losses=(
+        LossTerm("focal_softmax", "expression_logit", "expression"),
+        LossTerm("bce", "au_logit", "au"),
+    ),
+    sampler="phases",
+    targets="ignore",
+    optimizer=OptimizerConfig("adam", 1e-3, schedule="cosine", floor=1e-4),
+    batch=256,
+    epochs=10,
+)
+COMPACT: Final = replace(
+    PUBLISHED,
+    preset="compact",
+    net=IncompleteLabelsConfig("small_resnet", size_px=96, hidden=128),
+    batch=64,
+)

@@ -4,39 +4,38 @@ EXPR -> VA.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from training.engine.optimizer import OptimizerConfig
-from training.engine.recipe import select_preset
 from training.losses.total_loss import LossTerm
 from training.methods.recipe import MethodRecipe
 from training.models.networks.prior_aided_streaming import PriorAidedStreamingConfig
 
-
-def recipe(preset: str = "published") -> MethodRecipe:
-    published = OptimizerConfig("sgd", 1e-3, 1e-4, schedule="restarts", floor=1e-5)
-    compact = OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine")
-    return MethodRecipe(
-        name="prior-aided streaming",
-        paper="M1",
-        sentence="Subtracts identity; AUs inform expression, then valence and arousal.",
-        preset=preset,
-        net=select_preset(
-            preset,
-            {
-                "published": PriorAidedStreamingConfig(),
-                "compact": PriorAidedStreamingConfig("small_resnet", size_px=96, embedding=128),
-            },
-        ),
-        normalization="unit",
-        losses=(
-            LossTerm("smooth_l1", "va", "va"),
-            LossTerm("ccc", "va", "va"),
-            LossTerm("ce_smooth", "expression_logit", "expression", options={"eps": 0.1}),
-            LossTerm("multi_label_ce", "au_logit", "au"),
-            LossTerm("pair_ce", "au_pair", "au", options={"eps": 0.1}),
-        ),
-        sampler="parallel_tasks",
-        targets="ignore",
-        optimizer=select_preset(preset, {"published": published, "compact": compact}),
-        batch=70,
-        epochs=select_preset(preset, {"published": 50, "compact": 10}),
-    )
+PUBLISHED: Final = MethodRecipe(
+    name="prior-aided streaming",
+    paper="M1",
+    sentence="Subtracts identity; AUs inform expression, then valence and arousal.",
+    preset="published",
+    net=PriorAidedStreamingConfig(),
+    normalization="unit",
+    losses=(
+        LossTerm("smooth_l1", "va", "va"),
+        LossTerm("ccc", "va", "va"),
+        LossTerm("ce_smooth", "expression_logit", "expression", options={"eps": 0.1}),
+        LossTerm("multi_label_ce", "au_logit", "au"),
+        LossTerm("pair_ce", "au_pair", "au", options={"eps": 0.1}),
+    ),
+    sampler="parallel_tasks",
+    targets="ignore",
+    optimizer=OptimizerConfig("sgd", 1e-3, 1e-4, schedule="restarts", floor=1e-5),
+    batch=70,
+    epochs=50,
+)
+COMPACT: Final = replace(
+    PUBLISHED,
+    preset="compact",
+    net=PriorAidedStreamingConfig("small_resnet", size_px=96, embedding=128),
+    optimizer=OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine"),
+    epochs=10,
+)

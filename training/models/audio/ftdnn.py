@@ -179,16 +179,6 @@ class Ftdnn(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         return torch.relu(self.read(self._hidden(mel, None)[0]))
 
-    def describe_utterance(self, mel: Tensor) -> Tensor:
-        """Describe recordings [N, L, 64] -> [N, outputs] by mean and deviation over time."""
-        if self.utterance is None:
-            raise ValueError(
-                "this F-TDNN was built without its utterance tail; build it with utterance=True"
-            )
-        spread = torch.relu(self.utterance[0](self._hidden(mel, None)[0]))
-        statistics = torch.cat([spread.mean(dim=1), spread.std(dim=1, unbiased=False)], dim=1)
-        return torch.relu(self.utterance[1](statistics))
-
     def state_forms(self) -> tuple[TensorForm, ...]:
         """Cached columns of each convolution with context."""
         held = [part for part in self._convolutions() if part.context]

@@ -28,39 +28,39 @@ class BasicConv2d(nn.Module):
         return torch.relu(self.bn(self.conv(features)))
 
 
-class ResidualInception(nn.Module):
-    """Parallel branches, merged by a 1x1 convolution, scaled and added to the input."""
-
-    def __init__(
-        self, channels: int, branches: list[nn.Module], joined: int, scale: float, relu: bool = True
-    ) -> None:
-        super().__init__()
-        self.branch_count, self.scale, self.relu = len(branches), scale, relu
-        for i, branch in enumerate(branches):
-            self.add_module(f"branch{i}", branch)
-        self.conv2d = nn.Conv2d(joined, channels, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        joined = torch.cat(
-            [self.get_submodule(f"branch{i}")(features) for i in range(self.branch_count)], dim=1
-        )
-        out = features + self.conv2d(joined) * self.scale
-        return torch.relu(out) if self.relu else out
-
-
-class Reduction(nn.Module):
-    """Branches of stride 2 and a max pooling, concatenated."""
+class Branches(nn.Module):
+    """Parallel branches, concatenated."""
 
     def __init__(self, branches: list[nn.Module]) -> None:
         super().__init__()
-        self.branch_count = len(branches) + 1
-        for i, branch in enumerate([*branches, nn.MaxPool2d(3, 2)]):
+        self.branch_count = len(branches)
+        for i, branch in enumerate(branches):
             self.add_module(f"branch{i}", branch)
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.cat(
             [self.get_submodule(f"branch{i}")(features) for i in range(self.branch_count)], dim=1
         )
+
+
+class ResidualInception(Branches):
+    """Parallel branches, merged by a 1x1 convolution, scaled and added to the input."""
+
+    def __init__(
+        self, channels: int, branches: list[nn.Module], joined: int, scale: float, relu: bool = True
+    ) -> None:
+        super().__init__(branches)
+        self.scale, self.relu = scale, relu
+        self.conv2d = nn.Conv2d(joined, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        out = features + self.conv2d(super().forward(features)) * self.scale
+        return torch.relu(out) if self.relu else out
+
+
+def _reduction(branches: list[nn.Module]) -> Branches:
+    """Branches of stride 2 and a max pooling."""
+    return Branches([*branches, nn.MaxPool2d(3, 2)])
 
 
 def _block35() -> ResidualInception:
@@ -109,7 +109,7 @@ class InceptionResnetV1(nn.Module):
             BasicConv2d(192, 192, 3, padding=1),
             BasicConv2d(192, 256, 3, 2),
         )
-        self.mixed_6a = Reduction([BasicConv2d(256, 384, 3, 2), chain])
+        self.mixed_6a = _reduction([BasicConv2d(256, 384, 3, 2), chain])
         self.repeat_2 = nn.Sequential(*[_crossed(896, 128, 7, 0.10) for _ in range(10)])
         first = nn.Sequential(BasicConv2d(896, 256, 1), BasicConv2d(256, 384, 3, 2))
         second = nn.Sequential(BasicConv2d(896, 256, 1), BasicConv2d(256, 256, 3, 2))
@@ -118,7 +118,7 @@ class InceptionResnetV1(nn.Module):
             BasicConv2d(256, 256, 3, padding=1),
             BasicConv2d(256, 256, 3, 2),
         )
-        self.mixed_7a = Reduction([first, second, third])
+        self.mixed_7a = _reduction([first, second, third])
         self.repeat_3 = nn.Sequential(*[_crossed(1792, 192, 3, 0.20) for _ in range(5)])
         self.block8 = _crossed(1792, 192, 3, 1.0, relu=False)
         self.dropout = nn.Dropout(dropout)

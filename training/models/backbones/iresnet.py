@@ -6,6 +6,8 @@ from typing import Final
 
 from torch import Tensor, nn
 
+from training.models.backbones.resnet import add_layers, layer_maps, shortcut
+
 IRESNET100_DEPTHS: Final = (3, 13, 30, 3)
 
 
@@ -20,11 +22,7 @@ class ImprovedBlock(nn.Module):
         self.prelu = nn.PReLU(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
-        self.downsample = None
-        if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+        self.downsample = shortcut(inputs, outputs, stride)
 
     def forward(self, features: Tensor) -> Tensor:
         branch = self.bn3(self.conv2(self.prelu(self.bn2(self.conv1(self.bn1(features))))))
@@ -49,13 +47,8 @@ class IResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, base, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(base)
         self.prelu = nn.PReLU(base)
-        channels = base
-        for level, depth in enumerate(depths):
-            blocks: list[nn.Module] = []
-            for i in range(depth):
-                blocks.append(ImprovedBlock(channels, base << level, 1 if i else 2))
-                channels = base << level
-            self.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
+        add_layers(self, ImprovedBlock, base, depths, base, first_stride=2)
+        channels = base << 3
         self.map_width, self.map_cells, self.width = channels, size_px // 16, embedding
         self.bn2 = nn.BatchNorm2d(channels)
         self.dropout = nn.Dropout(dropout)
@@ -71,11 +64,7 @@ class IResNet(nn.Module):
 
     def last_map(self, crops: Tensor) -> Tensor:
         """[N, map_width, map_cells, map_cells]."""
-        features = self.prelu(self.bn1(self.conv1(crops)))
-        for level in range(1, 5):
-            features = self.get_submodule(f"layer{level}")(features)
-        output: Tensor = features
-        return output
+        return layer_maps(self, self.prelu(self.bn1(self.conv1(crops))))[-1]
 
     def embed(self, last_map: Tensor) -> Tensor:
         output: Tensor = self.features(self.fc(self.dropout(self.bn2(last_map).flatten(1))))

@@ -71,36 +71,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in raw.items()}
 
 
-def load_weights(net: nn.Module, path: Path, strict: bool = False) -> LoadReport:
-    """Copy tensors of `path` into `net` where name and shape agree.
-
-    Raises WeightsError where nothing fits, or, with `strict`, where anything is missing,
-    unexpected or misshapen; the network is then unchanged. `num_batches_tracked` counts as
-    neither.
-    """
-    weights = read_weights(path)
-    report = compare_weights(net, weights)
-    if not report.loaded or (strict and (report.missing or report.unexpected or report.misshapen)):
-        raise WeightsError(f"{path} does not fit {type(net).__name__}: {report}")
-    return copy_weights(net, weights)
-
-
-def compare_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
-    """Report of what `copy_weights` would do; `num_batches_tracked` is ignored."""
+def copy_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
+    """Copy tensors into `net` where name and shape agree; `num_batches_tracked` is not reported."""
     parameters = net.state_dict()
     counters = {name for name in {*weights, *parameters} if name.endswith("num_batches_tracked")}
     shared = (weights.keys() & parameters.keys()) - counters
     fitting = {name for name in shared if weights[name].shape == parameters[name].shape}
+    net.load_state_dict({name: weights[name] for name in fitting}, strict=False)
     return LoadReport(
         loaded=tuple(sorted(fitting)),
         missing=tuple(sorted(parameters.keys() - weights.keys() - counters)),
         unexpected=tuple(sorted(weights.keys() - parameters.keys() - counters)),
         misshapen=tuple(sorted(shared - fitting)),
     )
-
-
-def copy_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
-    """Copy tensors into `net` where name and shape agree."""
-    report = compare_weights(net, weights)
-    net.load_state_dict({name: weights[name] for name in report.loaded}, strict=False)
-    return report

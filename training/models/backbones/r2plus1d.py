@@ -4,8 +4,12 @@ parameter names.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
+
+from training.models.backbones.resnet import add_layers, init_convolutions, layer_maps
 
 
 def _spatial(inputs: int, outputs: int, stride: int) -> nn.Conv3d:
@@ -89,25 +93,12 @@ class R2Plus1d18(nn.Module):
             nn.BatchNorm3d(base),
             nn.ReLU(inplace=True),
         )
-        channels = base
-        for level in range(4):
-            blocks: list[nn.Module] = []
-            for i in range(depth):
-                blocks.append(
-                    ClipBlock(channels, base << level, 2 if level and not i else 1, gated)
-                )
-                channels = base << level
-            self.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
-        self.width = channels
-        self.fc = nn.Linear(channels, classes) if classes else None
-        for part in self.modules():
-            if isinstance(part, nn.Conv3d):
-                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        add_layers(self, partial(ClipBlock, gated=gated), base, (depth,) * 4, base)
+        self.width = base << 3
+        self.fc = nn.Linear(self.width, classes) if classes else None
+        init_convolutions(self)
 
     def forward(self, clip: Tensor) -> Tensor:
-        features = self.stem(clip)
-        for level in range(1, 5):
-            features = self.get_submodule(f"layer{level}")(features)
-        pooled = features.mean(dim=(2, 3, 4))
+        pooled = layer_maps(self, self.stem(clip))[-1].mean(dim=(2, 3, 4))
         output: Tensor = pooled if self.fc is None else self.fc(pooled)
         return output

@@ -9,6 +9,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from training.models.backbones.resnet import init_convolutions
 from training.models.encoders.patch_conv import RegionLayer
 
 REGION: Final = "region"
@@ -65,13 +66,6 @@ class TakesRegionTrunk(Protocol):
     def from_region_trunk(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Map weights of a `RegionTrunk` to the names and tensors of this network."""
         ...
-
-
-def init_convolutions(net: nn.Module) -> None:
-    """Initialize every convolution by Kaiming's method."""
-    for part in net.modules():
-        if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
 
 
 def block_copies(weights: Mapping[str, Tensor], name: str, count: int = 1) -> dict[str, Tensor]:

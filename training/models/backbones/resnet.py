@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -74,25 +76,15 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(inputs, base, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(base)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        channels, self.map_widths = base, []
-        for level, depth in enumerate(depths):
-            blocks: list[nn.Module] = []
-            for i in range(depth):
-                blocks.append(block(channels, base << level, 2 if level and not i else 1))
-                channels = (base << level) * block.expansion
-            self.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
-            self.map_widths.append(channels)
-        self.width = self.map_width = channels
-        self.fc = nn.Linear(channels, classes) if classes else None
-        _initialize(self)
+        add_layers(self, block, base, depths, base, block.expansion)
+        self.map_widths = [(base << level) * block.expansion for level in range(4)]
+        self.width = self.map_width = self.map_widths[-1]
+        self.fc = nn.Linear(self.width, classes) if classes else None
+        init_convolutions(self)
 
     def maps(self, crops: Tensor) -> list[Tensor]:
         """The four levels, [N, map_widths[i], S / 2^(i+2), S / 2^(i+2)], finest first."""
-        features, levels = self.maxpool(torch.relu(self.bn1(self.conv1(crops)))), []
-        for level in range(1, 5):
-            features = self.get_submodule(f"layer{level}")(features)
-            levels.append(features)
-        return levels
+        return layer_maps(self, self.maxpool(torch.relu(self.bn1(self.conv1(crops)))))
 
     def last_map(self, crops: Tensor) -> Tensor:
         return self.maps(crops)[-1]
@@ -102,9 +94,38 @@ class ResNet(nn.Module):
         return pooled if self.fc is None else self.fc(pooled)
 
 
-def _initialize(net: nn.Module) -> None:
+def add_layers(
+    net: nn.Module,
+    block: Callable[[int, int, int], nn.Module],
+    inputs: int,
+    depths: tuple[int, int, int, int],
+    base: int,
+    expansion: int = 1,
+    first_stride: int = 1,
+) -> None:
+    """Add `layer1` to `layer4` of blocks (inputs, width, stride); each level doubles the width."""
+    for level, depth in enumerate(depths):
+        blocks: list[nn.Module] = []
+        for i in range(depth):
+            stride = 1 if i else 2 if level else first_stride
+            blocks.append(block(inputs, base << level, stride))
+            inputs = (base << level) * expansion
+        net.add_module(f"layer{level + 1}", nn.Sequential(*blocks))
+
+
+def layer_maps(net: nn.Module, features: Tensor) -> list[Tensor]:
+    """Outputs of `layer1` to `layer4`."""
+    maps = []
+    for level in range(1, 5):
+        features = net.get_submodule(f"layer{level}")(features)
+        maps.append(features)
+    return maps
+
+
+def init_convolutions(net: nn.Module) -> None:
+    """Initialize every convolution by Kaiming's method."""
     for part in net.modules():
-        if isinstance(part, nn.Conv2d):
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
 
 

@@ -79,17 +79,3 @@ class AuAttention(nn.Module):
         down = (self.cells - centers[..., 1:]).abs()[..., :, None]  # [N, 2, 12, grid, 1]
         inside = (across <= self.reach).to(across.dtype) * (down <= self.reach).to(down.dtype)
         return (torch.relu(1 - (down + across) * self.slope) * inside).amax(dim=1)
-
-    def reference(self, landmarks: Tensor) -> Tensor:
-        """Compute the maps of `forward` cell by cell."""
-        maps = torch.zeros(len(landmarks), len(AU_NAMES), self.grid, self.grid)
-        for n, both in enumerate(self.centers(landmarks).tolist()):
-            for points in both:
-                for k, (column, row) in enumerate(points):
-                    for h in range(self.grid):
-                        for w in range(self.grid):
-                            if abs(h - row) <= self.reach and abs(w - column) <= self.reach:
-                                distance = torch.tensor(abs(h - row) + abs(w - column))
-                                value = torch.relu(1 - distance * self.slope)
-                                maps[n, k, h, w] = torch.maximum(maps[n, k, h, w], value)
-        return maps

@@ -53,11 +53,6 @@ class DeviationEncoder(nn.Module):
             self.identity.eval()
         return self
 
-    def start_from_identity(self) -> None:
-        """Initialize the face network with the weights of the identity network."""
-        if self.identity is not None:
-            self.face.load_state_dict(self.identity.state_dict())
-
     def forward(self, crops: Tensor) -> Tensor:
         face = torch.sigmoid(self.face(crops))
         return face - (0.5 if self.identity is None else torch.sigmoid(self.identity(crops)))

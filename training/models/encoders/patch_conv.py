@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 
 class PatchConv(nn.Module):
@@ -38,29 +37,6 @@ class PatchConv(nn.Module):
         out = out.reshape(n, side, side, channels, height, width).permute(0, 3, 1, 4, 2, 5)
         output: Tensor = out.reshape(n, channels, side * height, side * width)
         return output
-
-    def reference(self, features: Tensor) -> Tensor:
-        """Compute `forward` patch by patch, in evaluation mode."""
-        side, rows = self.side, []
-        assert self.norm.running_mean is not None
-        assert self.norm.running_var is not None
-        weights, biases = self.conv.weight.chunk(side * side), self.conv.bias.chunk(side * side)  # type: ignore[union-attr]
-        for i, row in enumerate(features.chunk(side, dim=2)):
-            cells = []
-            for j, patch in enumerate(row.chunk(side, dim=3)):
-                k = i * side + j
-                channels_of_patch = slice(k * self.inputs, (k + 1) * self.inputs)
-                patch = functional.batch_norm(
-                    patch,
-                    self.norm.running_mean[channels_of_patch],
-                    self.norm.running_var[channels_of_patch],
-                    self.norm.weight[channels_of_patch],
-                    self.norm.bias[channels_of_patch],
-                    eps=self.norm.eps,
-                )
-                cells.append(functional.conv2d(torch.relu(patch), weights[k], biases[k], padding=1))
-            rows.append(torch.cat(cells, dim=3))
-        return torch.cat(rows, dim=2)
 
 
 class RegionLayer(nn.Module):

@@ -17,12 +17,12 @@ from training.models.backbones.region_trunk import (
     REGION,
     block_copies,
     feature_block,
-    init_convolutions,
     region_layers,
 )
+from training.models.backbones.resnet import init_convolutions
 from training.models.encoders.au_attention import POINTS, AuAttention
 from training.models.mean_shape import MEAN_SHAPE_PX
-from training.models.stages import AU_LOGIT, MethodNet, Stage, StageCall, TensorForm
+from training.models.stages import AU_LOGIT, MethodNet, Stage, TensorForm
 from training.models.tasks.graph_relation import GraphRelation
 
 _COUNT = len(AU_NAMES)
@@ -173,14 +173,16 @@ class AttentionGraph(MethodNet):
 
     def stages(self) -> tuple[Stage, ...]:
         """`frame` omits outputs for training only; `graph` combines its nodes and logits."""
-        crops = self.input_forms()
-        if self.relation is None:
-
-            def alone(images: Tensor) -> tuple[Tensor, ...]:
-                return (_active(self._heads(images)["au_pair"]),)
-
-            return (Stage("frame", StageCall(self, alone), crops, (AU_LOGIT,)),)
-        relation = self.relation
+        crops, relation = self.input_forms(), self.relation
+        if relation is None:
+            return (
+                self.stage(
+                    "frame",
+                    lambda images: (_active(self._heads(images)["au_pair"]),),
+                    crops,
+                    (AU_LOGIT,),
+                ),
+            )
 
         def frame(images: Tensor) -> tuple[Tensor, ...]:
             outputs = self._heads(images)
@@ -194,8 +196,8 @@ class AttentionGraph(MethodNet):
             TensorForm("head_logit", (_COUNT,)),
         )
         return (
-            Stage("frame", StageCall(self, frame), crops, between),
-            Stage("graph", StageCall(self, graph), between, (AU_LOGIT,)),
+            self.stage("frame", frame, crops, between),
+            self.stage("graph", graph, between, (AU_LOGIT,)),
         )
 
 

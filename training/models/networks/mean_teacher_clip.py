@@ -6,7 +6,7 @@ ICCV Workshops 2021.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +23,8 @@ from training.models.stages import (
     VA,
     MethodNet,
     Stage,
-    StageCall,
     TensorForm,
+    over_time,
 )
 from training.models.tasks.self_cure import SelfCureHeads
 from training.models.temporal.rings import present, push
@@ -128,15 +128,9 @@ class MeanTeacherClip(MethodNet):
     def _read(self, video_features: Tensor, audio_features: Tensor | None) -> tuple[Tensor, ...]:
         """AU, eight expression logits, va, alpha."""
         if self.audio is not None:
-            video_features = torch.cat(
-                [
-                    video_features,
-                    video_features.new_zeros(len(video_features), self.audio_width)
-                    if audio_features is None
-                    else audio_features,
-                ],
-                dim=1,
-            )
+            if audio_features is None:
+                audio_features = video_features.new_zeros(len(video_features), self.audio_width)
+            video_features = torch.cat([video_features, audio_features], dim=1)
         outputs: tuple[Tensor, ...] = self.heads(video_features)
         return outputs
 
@@ -146,16 +140,12 @@ class MeanTeacherClip(MethodNet):
         if self.over_time is None:
             video_features = self._clip_3d(clip, real)
         else:
-            video_features = self.over_time(
-                self.video(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]), real
-            )
-        audio_features = (
-            self.audio(batch["mel"].unsqueeze(1))
-            if self.audio is not None and "mel" in batch
-            else None
-        )
-        if audio_features is not None and "mel_real" in batch:
-            audio_features = audio_features * batch["mel_real"][:, None]
+            video_features = self.over_time(over_time(self.video, clip), real)
+        audio_features = None
+        if self.audio is not None and "mel" in batch:
+            audio_features = self.audio(batch["mel"].unsqueeze(1))
+            if "mel_real" in batch:
+                audio_features = audio_features * batch["mel_real"][:, None]
         au, expression, va, alpha = self._read(video_features, audio_features)
         return {
             "au_logit": au,
@@ -182,83 +172,60 @@ class MeanTeacherClip(MethodNet):
         Audio is `mel` up to now; a network trained on audio around its frame (as published, 5 s
         ahead) must be trained again on past audio before it is run so.
         """
-        size = self.config.size_px
-        crops, video_features = (
-            TensorForm("crops", (CHANNELS, size, size)),
-            TensorForm("frame_features", (self.width,)),
-        )
+        size, spacing = self.config.size_px, self.config.spacing
+        crops = TensorForm("crops", (CHANNELS, size, size))
         outputs, count = (AU_LOGIT, EXPRESSION_LOGIT, VA, ALPHA), TensorForm("frames_seen", (1,))
         stages, audio_features = self._audio_stage()
         if self.over_time is None:
+            inputs = (crops, *audio_features)
             states = (TensorForm("clip_frames", (FRAMES - 1, CHANNELS, size, size)), count)
-            step = StageCall(self, self._step_3d)
-            stages.append(
-                Stage(
-                    "temporal", step, (crops, *audio_features), outputs, states, self.config.spacing
-                )
+            return (
+                *stages,
+                self.stage(
+                    "temporal", self._step_3d, inputs, outputs, states, frame_stride=spacing
+                ),
             )
-            return tuple(stages)
-
-        def frame(images: Tensor) -> tuple[Tensor, ...]:
-            return (self.video(images),)
-
-        states = (
-            TensorForm("clip_features", ((FRAMES - 1) * self.config.spacing, self.width)),
-            count,
+        video_features = TensorForm("frame_features", (self.width,))
+        inputs = (video_features, *audio_features)
+        states = (TensorForm("clip_features", ((FRAMES - 1) * spacing, self.width)), count)
+        return (
+            *stages,
+            self.stage("frame", lambda images: (self.video(images),), (crops,), (video_features,)),
+            self.stage("temporal", self._step_2d1d, inputs, outputs, states),
         )
-        stages.append(Stage("frame", StageCall(self, frame), (crops,), (video_features,)))
-        stages.append(
-            Stage(
-                "temporal",
-                StageCall(self, self._step_2d1d),
-                (video_features, *audio_features),
-                outputs,
-                states,
-            )
-        )
-        return tuple(stages)
 
     def _audio_stage(self) -> tuple[list[Stage], tuple[TensorForm, ...]]:
-        if self.audio is None:
+        audio = self.audio
+        if audio is None:
             return [], ()
-        audio, audio_features = self.audio, TensorForm("audio_features", (self.audio_width,))
-
-        def audio_step(mel: Tensor) -> tuple[Tensor, ...]:
-            return (audio(mel.unsqueeze(1)),)
-
         mel = TensorForm("mel", (MEL_BANDS, self.config.mel_columns))
-        return [
-            Stage(
-                "audio", StageCall(self, audio_step), (mel,), (audio_features,), uses_audio=WINDOW
-            )
-        ], (audio_features,)
-
-    def _outputs(self, video_features: Tensor, audio_features: Tensor | None) -> tuple[Tensor, ...]:
-        au, expression, va, alpha = self._read(video_features, audio_features)
-        return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha
+        features = (TensorForm("audio_features", (self.audio_width,)),)
+        stage = self.stage(
+            "audio", lambda mel: (audio(mel.unsqueeze(1)),), (mel,), features, uses_audio=WINDOW
+        )
+        return [stage], features
 
     def _step_3d(self, crops: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        *audio_features, ring, count = rest
-        clip = push(ring, crops)
-        back = torch.arange(FRAMES - 1, -1, -1, dtype=crops.dtype, device=crops.device)
-        video_features = self._clip_3d(clip, present(count, back))
-        return (
-            *self._outputs(video_features, audio_features[0] if audio_features else None),
-            clip[:, 1:],
-            (count + 1).clamp(max=FRAMES - 1),
-        )
+        return self._step(crops, rest, 1, self._clip_3d)
 
     def _step_2d1d(self, features: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        *audio_features, ring, count = rest
         assert self.over_time is not None
-        spacing = self.config.spacing
-        joined, last = push(ring, features), (FRAMES - 1) * spacing
-        back = (
-            torch.arange(FRAMES - 1, -1, -1, dtype=features.dtype, device=features.device) * spacing
+        return self._step(features, rest, self.config.spacing, self.over_time)
+
+    def _step(
+        self,
+        newest: Tensor,
+        rest: tuple[Tensor, ...],
+        spacing: int,
+        read_clip: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, ...]:
+        """Outputs and new states; `rest` are the audio features, if any, and the states."""
+        *audio_features, ring, count = rest
+        joined = push(ring, newest)
+        back = torch.arange(FRAMES - 1, -1, -1, dtype=newest.dtype, device=newest.device) * spacing
+        video_features = read_clip(joined[:, ::spacing], present(count, back))
+        au, expression, va, alpha = self._read(
+            video_features, audio_features[0] if audio_features else None
         )
-        video_features = self.over_time(joined[:, ::spacing], present(count, back))
-        return (
-            *self._outputs(video_features, audio_features[0] if audio_features else None),
-            joined[:, 1:],
-            (count + 1).clamp(max=last),
-        )
+        count = (count + 1).clamp(max=(FRAMES - 1) * spacing)
+        return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha, joined[:, 1:], count

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from faceaffect.labels import EXPRESSION_NAMES
 from training.models.backbones.build_backbone import build_backbone, width_of
-from training.models.stages import EXPRESSION_LOGIT, VA, MethodNet, Stage, StageCall, TensorForm
+from training.models.stages import EXPRESSION_LOGIT, VA, MethodNet, Stage, TensorForm
 from training.models.tasks.value_bins import ValueBins
 from training.models.temporal.gru_head import GruHead
 
@@ -124,22 +124,19 @@ class MultiDatabase(MethodNet):
     def stages(self) -> tuple[Stage, ...]:
         size, hidden, width = self.config.size_px, self.config.hidden, self.config.gru_width
         crops = TensorForm("crops", (3, size, size))
+        outputs = (EXPRESSION_LOGIT, VA)
         if self.grus is None:
 
             def frame_outputs(images: Tensor) -> tuple[Tensor, ...]:
-                outputs = self({"crops": images})
-                return outputs["expression_logit"], outputs["va"]
+                predictions = self({"crops": images})
+                return predictions["expression_logit"], predictions["va"]
 
-            outputs = (EXPRESSION_LOGIT, VA)
-            return (Stage("frame", StageCall(self, frame_outputs), (crops,), outputs),)
+            return (self.stage("frame", frame_outputs, (crops,), outputs),)
         if self.config.recurrence == "both":
             raise ValueError(
                 "a bidirectional GRU cannot run on video; build the network with recurrence=forward"
             )
         grus = self.grus
-
-        def frame(images: Tensor) -> tuple[Tensor, ...]:
-            return self._features(images)[:2]
 
         def temporal(
             expression: Tensor, va: Tensor, h_expression: Tensor, h_va: Tensor
@@ -154,6 +151,6 @@ class MultiDatabase(MethodNet):
         )
         states = (TensorForm("h_expression", (width,)), TensorForm("h_va", (width,)))
         return (
-            Stage("frame", StageCall(self, frame), (crops,), features),
-            Stage("temporal", StageCall(self, temporal), features, (EXPRESSION_LOGIT, VA), states),
+            self.stage("frame", lambda images: self._features(images)[:2], (crops,), features),
+            self.stage("temporal", temporal, features, outputs, states),
         )

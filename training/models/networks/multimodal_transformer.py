@@ -24,7 +24,6 @@ from training.models.stages import (
     EXPRESSION_LOGIT,
     MethodNet,
     Stage,
-    StageCall,
     TensorForm,
     over_time,
 )
@@ -140,31 +139,23 @@ class MultimodalTransformer(MethodNet):
         assert self.audio is not None
         if "mel" not in batch:
             return torch.zeros_like(frames)
-        audio_features = self.audio(batch["mel"])
+        features = self.audio(batch["mel"])
         if self.config.causal:
+            # Entry k is after k mel frames, entry 0 is empty.
+            features = functional.pad(features, (0, 0, 1, 0))
             complete = (batch["mel_index"].long() // STEP_FRAMES) * STEP_FRAMES
-            audio_features = functional.pad(
-                audio_features, (0, 0, 1, 0)
-            )  # entry k is after k mel frames, entry 0 is empty
-            audio_features = audio_features.gather(
-                1,
-                complete.clamp(max=audio_features.shape[1] - 1)[..., None].expand(
-                    -1, -1, audio_features.shape[2]
-                ),
-            )
+            index = complete.clamp(max=features.shape[1] - 1)[..., None]
+            features = features.gather(1, index.expand(-1, -1, features.shape[2]))
         else:
-            audio_features = functional.interpolate(
-                audio_features.transpose(1, 2), frames.shape[1], mode="nearest"
+            features = functional.interpolate(
+                features.transpose(1, 2), frames.shape[1], mode="nearest"
             ).transpose(1, 2)
         if "mel_real" in batch:
-            audio_features = audio_features * batch["mel_real"][:, None, None]
+            features = features * batch["mel_real"][:, None, None]
         if self.training and self.config.audio_dropout:
-            kept = (
-                torch.rand(len(audio_features), 1, 1, device=audio_features.device)
-                >= self.config.audio_dropout
-            )
-            audio_features = audio_features * kept
-        return audio_features
+            drawn = torch.rand(len(features), 1, 1, device=features.device)
+            features = features * (drawn >= self.config.audio_dropout)
+        return features
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         crops = batch["crops"]
@@ -198,13 +189,10 @@ class MultimodalTransformer(MethodNet):
                 "to run it on video"
             )
         size, width = self.config.size_px, self.config.embedding
-        frame_features, audio_features = (
+        crops, frame_features = (
+            TensorForm("crops", (3, size, size)),
             TensorForm("frame_features", (width,)),
-            TensorForm("audio_features", (width,)),
         )
-
-        def frame(crops: Tensor) -> tuple[Tensor, ...]:
-            return self._visual(crops)[:2]
 
         def temporal(*tensors: Tensor) -> tuple[Tensor, ...]:
             input_count = 1 if self.audio is None else 2
@@ -213,31 +201,31 @@ class MultimodalTransformer(MethodNet):
             )
             return (self.read(encoded), *states)
 
-        crops = TensorForm("crops", (3, size, size))
         stages = [
-            Stage("frame", StageCall(self, frame), (crops,), (frame_features, EXPRESSION_LOGIT))
+            self.stage(
+                "frame",
+                lambda crops: self._visual(crops)[:2],
+                (crops,),
+                (frame_features, EXPRESSION_LOGIT),
+            )
         ]
         inputs: tuple[TensorForm, ...] = (frame_features,)
-        if self.audio is not None:
-            audio = self.audio
+        audio = self.audio
+        if audio is not None:
 
             def audio_step(mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
                 features, *after = audio.step(mel, *states)
                 return (features[:, -1], *after)
 
             mel = TensorForm("mel", (STEP_FRAMES, MEL_BANDS))
+            audio_features = TensorForm("audio_features", (width,))
+            states = audio.state_forms()
             stages.insert(
                 0,
-                Stage(
-                    "audio",
-                    StageCall(self, audio_step),
-                    (mel,),
-                    (audio_features,),
-                    audio.state_forms(),
-                    uses_audio=CHUNK,
+                self.stage(
+                    "audio", audio_step, (mel,), (audio_features,), states, uses_audio=CHUNK
                 ),
             )
             inputs = (frame_features, audio_features)
         states = self.encoder.state_forms()
-        stages.append(Stage("temporal", StageCall(self, temporal), inputs, (AU_LOGIT,), states))
-        return tuple(stages)
+        return (*stages, self.stage("temporal", temporal, inputs, (AU_LOGIT,), states))

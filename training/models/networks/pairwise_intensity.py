@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from faceaffect.labels import AU_NAMES
 from training.models.backbones.build_backbone import build_backbone, width_of
 from training.models.backbones.vgg import Vgg16
-from training.models.stages import AU_LOGIT, MethodNet, Stage, StageCall, TensorForm
+from training.models.stages import AU_LOGIT, MethodNet, Stage, TensorForm
 from training.models.tasks.grouped_linear import GroupedLinear
 from training.models.temporal.intensity_history import (
     RunningHistory,
@@ -117,12 +117,6 @@ class PairwiseIntensity(MethodNet):
         )
         return [network for network in networks if network is not None]
 
-    def freeze_first_convolutions(self) -> None:
-        """Freeze the first convolutions, as published for pretrained VGG16s."""
-        for net in self.networks():
-            for part in [part for part in net.modules() if isinstance(part, nn.Conv2d)][:2]:
-                part.requires_grad_(False)
-
     def freeze_intensity(self) -> None:
         """Freeze all layers but those of uncertainty, for the second stage.
 
@@ -208,8 +202,7 @@ class PairwiseIntensity(MethodNet):
             raw, log_sigma = self.measure(crops.flatten(0, 1) if crops.ndim == 5 else crops)
             if crops.ndim == 5:
                 raw, log_sigma = (
-                    torch.unflatten(raw, 0, crops.shape[:2]),
-                    torch.unflatten(log_sigma, 0, crops.shape[:2]),
+                    torch.unflatten(each, 0, crops.shape[:2]) for each in (raw, log_sigma)
                 )
             outputs = {"intensity_raw": raw, "log_sigma": log_sigma}
             if self.mapping is None:
@@ -218,13 +211,8 @@ class PairwiseIntensity(MethodNet):
                 return outputs
             intensity, confidence = self.scaled(raw, log_sigma)
         mapped = self.mapped(self.features_of(intensity, confidence).flatten(0, 1))
-        return {
-            **outputs,
-            **{
-                name: torch.unflatten(value, 0, intensity.shape[:2])
-                for name, value in mapped.items()
-            },
-        }
+        shape = intensity.shape[:2]
+        return outputs | {n: torch.unflatten(value, 0, shape) for n, value in mapped.items()}
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         size = self.config.size_px
@@ -236,29 +224,24 @@ class PairwiseIntensity(MethodNet):
         size, count = self.config.size_px, len(AU_NAMES)
         crops = TensorForm("crops", (3, size, size))
         if self.mapping is None:
-
-            def direct(images: Tensor) -> tuple[Tensor, ...]:
-                return (self.measure(images)[0],)
-
-            return (Stage("frame", StageCall(self, direct), (crops,), (AU_LOGIT,)),)
+            return (
+                self.stage(
+                    "frame", lambda images: (self.measure(images)[0],), (crops,), (AU_LOGIT,)
+                ),
+            )
         if self.history is None:
             raise ValueError(
                 "whole-video percentiles look ahead; build the network with causal=true "
                 "to run it on video"
             )
-        history, forms = (
-            self.history,
-            (TensorForm("intensity", (count,)), TensorForm("confidence", (count,))),
-        )
-
-        def frame(images: Tensor) -> tuple[Tensor, ...]:
-            return self.scaled(*self.measure(images))
+        history = self.history
+        forms = (TensorForm("intensity", (count,)), TensorForm("confidence", (count,)))
 
         def temporal(intensity: Tensor, confidence: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
             features, *after = history.step(intensity, confidence, *states)
             return (self.mapped(features)["au_logit"], *after)
 
         return (
-            Stage("frame", StageCall(self, frame), (crops,), forms),
-            Stage("temporal", StageCall(self, temporal), forms, (AU_LOGIT,), history.state_forms()),
+            self.stage("frame", lambda images: self.scaled(*self.measure(images)), (crops,), forms),
+            self.stage("temporal", temporal, forms, (AU_LOGIT,), history.state_forms()),
         )

@@ -205,14 +205,12 @@ class MotionStyle:
     """Motion parameters of one person that are constant within a video."""
 
     variant_index: dict[str, int]
-    left: dict[str, float]  # gain by unit
-    right: dict[str, float]
+    gains: dict[str, tuple[float, float]]  # left and right, by unit
 
 
 def sample_motion_style(rng: np.random.Generator, units: list[str]) -> MotionStyle:
     """Samples target variants and asymmetry of a person; rarely a unit is clearly one-sided."""
-    left = {}
-    right = {}
+    gains = {}
     variants = {}
     tilt = float(rng.normal(0, 0.06))
     for unit in sorted(units):
@@ -220,9 +218,9 @@ def sample_motion_style(rng: np.random.Generator, units: list[str]) -> MotionSty
         if unit not in ("AU25", "AU26", "blink") and rng.random() < ONE_SIDED_PROBABILITY:
             weaker = float(rng.uniform(0.2, 0.6))
         sides = (1.0, float(np.clip(weaker, 0, 1)))
-        left[unit], right[unit] = sides if rng.random() < 0.5 else sides[::-1]
+        gains[unit] = sides if rng.random() < 0.5 else sides[::-1]
         variants[unit] = int(rng.integers(0, 6))
-    return MotionStyle(variants, left, right)
+    return MotionStyle(variants, gains)
 
 
 def to_expressions(
@@ -235,8 +233,8 @@ def to_expressions(
         for unit, track in tracks.items():
             value = float(track[k])
             if value > 0.005:
-                units[unit] = (value * motion_style.left[unit], value * motion_style.right[unit])
-        frames.append(
-            Expression(units, (float(gaze[0]), float(gaze[1])), motion_style.variant_index)
-        )
+                left, right = motion_style.gains[unit]
+                units[unit] = (value * left, value * right)
+        gaze_of_frame = (float(gaze[0]), float(gaze[1]))
+        frames.append(Expression(units, gaze_of_frame, motion_style.variant_index))
     return frames

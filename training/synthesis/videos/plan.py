@@ -16,8 +16,6 @@ PLAN_VERSION: Final[int] = 2
 is not resumed.
 """
 
-TASKS: Final = ("AU", "EXPR", "VA")
-
 TASK_COMBINATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ("AU", "EXPR", "VA"),
     ("AU",),

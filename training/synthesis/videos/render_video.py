@@ -20,7 +20,7 @@ from training.synthesis.draw_call import Appearance
 from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import FloatArray
 from training.synthesis.occluders import add_occluders
-from training.synthesis.scene import sample_appearance
+from training.synthesis.scene import sample_appearance, vary_skin_tint
 from training.synthesis.videos.performance import Performance
 from training.synthesis.videos.plan import VideoPlan
 
@@ -77,10 +77,7 @@ def render_person(
     """Renders all frames of a person with a static camera."""
     size_px = renderer.size_px
     identity = performance.identity
-    appearance = sample_appearance(rng, identity)
-    appearance = replace(
-        appearance, skin_tint=appearance.skin_tint * (1 + rng.normal(0, 0.03, 3)).astype(np.float32)
-    )
+    appearance = vary_skin_tint(rng, sample_appearance(rng, identity))
     fov_deg = float(np.exp(rng.uniform(*np.log(FOV_DEG))))
     mean_view = look_at_head(performance.head.mean_pose_deg, fov_deg, size_px)
     # More room above the head than below.
@@ -90,9 +87,7 @@ def render_person(
     )
     fit = framed.head_to_clip @ np.linalg.inv(mean_view.head_to_clip)
     upright = look_at_head(np.zeros(3, np.float32), fov_deg, size_px)
-    upright = CameraView(
-        upright.head_to_camera, fit @ upright.head_to_clip, upright.view_offset, size_px
-    )
+    upright = replace(upright, head_to_clip=fit @ upright.head_to_clip)
     count = len(performance.frames)
     tiles = np.empty((count, size_px, size_px, 4), np.uint8)
     intensity = np.empty((count, 12), np.float32)
@@ -101,10 +96,7 @@ def render_person(
     for k, expression in enumerate(performance.frames):
         sway = performance.head.sway_fraction[k] * np.array([2, -2], np.float32)
         rotated = look_at_head(performance.head.pose_deg[k], fov_deg, size_px)
-        camera = CameraView(
-            rotated.head_to_camera, fit @ rotated.head_to_clip, rotated.view_offset, size_px
-        )
-        camera = _shifted(camera, sway)
+        camera = _shifted(replace(rotated, head_to_clip=fit @ rotated.head_to_clip), sway)
         vertices, intensity[k] = renderer.deform_head(identity, performance.rig, expression)
         drawn = renderer.draw(identity, vertices, expression, appearance, camera)
         tiles[k] = np.rint(drawn * 255)

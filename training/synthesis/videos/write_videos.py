@@ -20,15 +20,8 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from training.datasets.progress_bar import count_progress
 from training.synthesis.expression_sampler import PRESENT_INTENSITY
 from training.synthesis.face_renderer import FaceRenderer
 from training.synthesis.head_mesh import load_head
@@ -322,14 +315,7 @@ def write_videos(
     ]
     missing = [video for video in selected if not is_finished(out_dir, video)]
     missing.sort(key=face_frames, reverse=True)  # longest first, so that workers finish together
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
+    with count_progress() as progress:
         total = sum(face_frames(video) for video in selected)
         bar = progress.add_task(
             "frames", total=total, completed=total - sum(face_frames(video) for video in missing)

@@ -38,7 +38,8 @@ with (
     for frame in itertools.islice(source, FRAMES):
         before = standin.count("cudaLaunchKernel")
         faces, affect = gpu.analyze(frame)
-        not_replayed += standin.count("cudaLaunchKernel") > before
+        if frames:  # the detector's kernels are first launched in the first frame
+            not_replayed += standin.count("cudaLaunchKernel") > before
         expected_faces, expected_affect = cpu.analyze(frame)
         frames, rows = frames + 1, rows + len(faces.track_id)
         if list(faces.track_id) != list(expected_faces.track_id):

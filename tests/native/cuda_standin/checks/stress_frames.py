@@ -62,11 +62,10 @@ def small() -> tuple[Any, np.ndarray]:
     return frame_of(PixelFormat.BGR, 240, 320), maps_of(1, 320, 240, 0.9)
 
 
-def upload(array: np.ndarray) -> Any:
-    view, stream = (
-        native.DeviceBuffer(array.nbytes).view(list(array.shape), "|u1"),
-        native.Stream(),
-    )
+def upload(array: np.ndarray, offset: int = 0) -> Any:
+    """Copy of `array` in GPU memory, `offset` bytes from an aligned address."""
+    buffer, stream = native.DeviceBuffer(offset + array.nbytes), native.Stream()
+    view = buffer.view(list(array.shape), "|u1", offset)
     array = np.ascontiguousarray(array)
     native.copy_bytes(view.address, array.ctypes.data, array.nbytes, stream)
     stream.synchronize()
@@ -116,6 +115,18 @@ def device_frames() -> list[str]:
             problems += compare(shared_backend(), frame, maps, given=on_gpu)
             if not np.array_equal(on_gpu.pixels, frame.pixels):
                 problems.append("downloaded pixels differ")
+    return problems
+
+
+@case
+def chroma_at_odd_addresses() -> list[str]:
+    """Crops of a halved frame, for which the kernel reads both bytes of a pixel at once."""
+    problems, maps = [], maps_of(3, 640, 360, 2.3)
+    frame = frame_of(PixelFormat.NV12, 360, 640)
+    luma, chroma = frame.pixels[:360], frame.pixels[360:].reshape(180, 320, 2)
+    for offset in (0, 1):
+        given = DeviceFrame((upload(luma), upload(chroma, offset)), PixelFormat.NV12)
+        problems += compare(shared_backend(), frame, maps, given=given)
     return problems
 
 

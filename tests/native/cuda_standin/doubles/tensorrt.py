@@ -8,8 +8,10 @@ runtime without a DLA core.
 
 from __future__ import annotations
 
+import atexit
 import enum
 import json
+import threading
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,40 @@ class Faults:
 
 runs: list[int] = []
 """Batch size of each run."""
+
+
+class _EngineRuns:
+    """Ends the runs before Python does: ONNX Runtime ends the process if Python exits within one.
+
+    TensorRT's own runs need no Python.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._active = 0
+        self._is_exiting = False
+        atexit.register(self._end)
+
+    def run(self, engine: Engine, values: np.ndarray) -> list[Any]:
+        """The engine's outputs; none once Python exits."""
+        with self._changed:
+            if self._is_exiting:
+                return []
+            self._active += 1
+        try:
+            return list(engine.session.run(None, {engine.input: values}))
+        finally:
+            with self._changed:
+                self._active -= 1
+                self._changed.notify_all()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._is_exiting = True
+            self._changed.wait_for(lambda: self._active == 0, timeout=10)
+
+
+_engine_runs = _EngineRuns()
 _calls: list[Any] = []  # kept: streams and graphs call them after everything else is gone
 
 
@@ -209,6 +245,12 @@ class Engine:
             largest[0] for _, largest in profiles
         )
 
+    def output_shape(self, name: str, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of an output for an input of another size than `crop_shape`."""
+        zeros = np.zeros(input_shape, self.input_type)
+        (value,) = self.session.run([name], {self.input: zeros})
+        return tuple(value.shape)
+
     def shape_of_one(self, name: str) -> tuple[int, ...]:
         return self.crop_shape if name == self.input else tuple(self.outputs[name][0])
 
@@ -236,7 +278,7 @@ class Context:
         self._memory = (0, 0)
         self._profile = 0
         self._addresses: dict[str, int] = {}
-        self._faces = 0
+        self._shape: tuple[int, ...] = ()
 
     def set_optimization_profile_async(self, index: int, stream: int) -> bool:
         self._profile = index
@@ -247,13 +289,18 @@ class Context:
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         smallest, largest = self._engine.profiles[self._profile]
-        if not smallest[0] <= shape[0] <= largest[0]:
+        limits = zip(smallest, shape, largest, strict=True)
+        if not all(low <= side <= high for low, side, high in limits):
             return False
-        self._faces = shape[0]
+        self._shape = tuple(shape)
         return True
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (self._faces, *self._engine.shape_of_one(name))
+        if name == self._engine.input:
+            return self._shape
+        if self._shape[1:] == self._engine.crop_shape:
+            return (self._shape[0], *self._engine.shape_of_one(name))
+        return self._engine.output_shape(name, self._shape)
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         if address % ALIGNMENT:
@@ -277,22 +324,20 @@ class Context:
         if problem:
             self._engine.logger.log(ILogger.Severity.ERROR, problem)
             return False
-        engine, addresses, faces, memory = (
+        engine, addresses, shape, memory = (
             self._engine,
             dict(self._addresses),
-            self._faces,
+            self._shape,
             self._memory,
         )
 
         def run(_: int) -> None:
-            crops = standin.memory(
-                addresses[engine.input], (faces, *engine.crop_shape), engine.input_type
-            )
+            crops = standin.memory(addresses[engine.input], shape, engine.input_type)
             if crops is None or (memory[0] and standin.memory(*memory[:1], (1,), "u1") is None):
                 return
-            runs.append(faces)
-            values = engine.session.run(None, {engine.input: crops})
-            for name, value in zip(engine.outputs, values, strict=True):
+            runs.append(shape[0])
+            values = _engine_runs.run(engine, crops)
+            for name, value in zip(engine.outputs, values, strict=False):
                 out = standin.memory(addresses[name], value.shape, value.dtype)
                 if out is not None:
                     out[...] = value

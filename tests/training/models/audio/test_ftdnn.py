@@ -54,13 +54,6 @@ def test_time_conv_constrain_makes_rows_orthogonal() -> None:
     assert product[0, 0] > 1e-3
 
 
-def test_describe_utterance_returns_one_vector() -> None:
-    net, mel = small(causal=False), torch.randn(2, 50, 64)
-    assert net.describe_utterance(mel).shape == (2, 8)
-    with pytest.raises(ValueError, match="utterance=True"):
-        Ftdnn(8, 12, 16, 6).describe_utterance(mel)
-
-
 def test_ftdnn_step_of_non_causal_network_raises() -> None:
     with pytest.raises(ValueError, match="build it causal"):
         small(causal=False).step(torch.zeros(1, 10, 64))

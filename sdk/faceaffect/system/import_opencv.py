@@ -6,8 +6,9 @@ import os
 from types import ModuleType
 from typing import Final
 
-from faceaffect.sources.source import DEFAULT_MAX_IMAGE_PIXELS
-
+DEFAULT_MAX_IMAGE_PIXELS: Final[int] = 1 << 26
+"""67 megapixels, as 8192 x 8192. Reading such an image takes 0.6 GB, with 16 bits and transparency
+1.1 GB, as a TIFF of floats 2.2 GB; a file of 128 kB can declare sixteen times as many pixels."""
 MAX_PIXELS_VARIABLE: Final = "OPENCV_IO_MAX_IMAGE_PIXELS"
 """OpenCV's limit for images, checked before they are decoded; read once, when it is imported."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reliability.fuzz.mutate import mutate
+from benchmarks.mutate_bytes import mutate
 from tests.reliability.fuzz.targets import TARGETS
 
 REQUIRES = ["onnx"]
-MUTATIONS = {"spec": 150, "onnx": 60, "weights": 150, "delta": 100, "engine": 60, "kernels": 600}
+MUTATIONS = {"onnx": 60, "delta": 100, "engine": 60, "parquet": 60, "kernels": 600}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -16,7 +16,7 @@ def test_target_survives_mutations(name: str) -> None:
     target = TARGETS[name]
     content = target.seed()
     target.run(content)
-    for index in range(MUTATIONS[name]):
+    for index in range(MUTATIONS.get(name, 150)):
         try:
             target.run(mutate(content, index))
         except Exception as error:

@@ -1,4 +1,4 @@
-"""A deterministic mutator for where Atheris cannot be installed."""
+"""Mutates bytes reproducibly, for reliability campaigns and fuzzing without Atheris."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Export of rows to the formats of annotation tools: ELAN, Praat, BORIS and OpenFace's columns."""

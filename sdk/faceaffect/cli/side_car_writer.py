@@ -1,0 +1,84 @@
+"""Keeps the side-car of the rows of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceaffect import __version__
+from faceaffect.bundle.bundle import find_bundle
+from faceaffect.bundle.bundle_files import SPEC_FILE
+from faceaffect.labels import AU_NAMES
+from faceaffect.sinks.columns import select_columns
+from faceaffect.sinks.open_sink import is_stdout
+from faceaffect.sinks.parquet_sink import journal_path
+from faceaffect.sinks.side_car import (
+    SideCar,
+    delete_side_car,
+    facts_of,
+    read_side_car,
+)
+from faceaffect.sinks.sink import OverwritePolicy, SinkError
+from faceaffect.sources.source import Source
+
+if TYPE_CHECKING:
+    from faceaffect.cli.analyze_options import AnalyzeSettings
+    from faceaffect.pipeline import Pipeline
+
+
+class SideCarWriter:
+    """Writes the side-car after each source, and deletes it if there are no rows in the end."""
+
+    def __init__(
+        self, settings: AnalyzeSettings, pipeline: Pipeline, run_config: dict[str, str]
+    ) -> None:
+        """Start the side-car, or continue that of the run that is resumed.
+
+        Raises:
+            SinkError: The run that is resumed used another model under the same name.
+        """
+        self._rows = None if is_stdout(settings.out) else Path(settings.out)
+        description = pipeline.describe()
+        self._side_car = SideCar(
+            version=__version__,
+            model=pipeline.spec.name,
+            model_sha256=_model_hash(settings.model),
+            pipeline={name: value for name, value in description.items() if name != "model"},
+            au_thresholds=dict(zip(AU_NAMES, pipeline.spec.au_thresholds, strict=False)),
+            options=run_config,
+            columns=[column.name for column in select_columns(settings.columns)],
+        )
+        if self._rows is None or settings.when_existing is not OverwritePolicy.RESUME:
+            return
+        earlier = read_side_car(self._rows)
+        if earlier is None:
+            return
+        if earlier.model_sha256 != self._side_car.model_sha256:
+            raise SinkError(
+                f"{self._rows}: expected the model of the first run (spec.json"
+                f" {earlier.model_sha256[:12]}), got {self._side_car.model_sha256[:12]} under the"
+                " same name; pass the first one with --model, or use --overwrite"
+            )
+        self._side_car.sources = earlier.sources
+
+    def add(
+        self, source: Source, name: str, frames: int, *, is_complete: bool, resumed: bool
+    ) -> None:
+        """Record what was analyzed of a source."""
+        if self._rows is None:
+            return
+        facts = facts_of(source, name, frames, is_complete=is_complete)
+        self._side_car.set_source(facts, resumed=resumed)
+        self._side_car.save(self._rows)
+
+    def close(self) -> None:
+        """Delete the side-car if the run left no rows."""
+        rows = self._rows
+        if rows is not None and not (rows.exists() or journal_path(rows).exists()):
+            delete_side_car(rows)
+
+
+def _model_hash(model: str | None) -> str:
+    """Return the SHA-256 of the model's `spec.json`."""
+    return hashlib.sha256((find_bundle(model) / SPEC_FILE).read_bytes()).hexdigest()

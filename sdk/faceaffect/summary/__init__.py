@@ -1,0 +1,1 @@
+"""Statistics of rows: how long and how often each face showed what."""

@@ -1,0 +1,196 @@
+"""Options from variables and files, help in sections, and completion."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from faceaffect.cli.command_line import faceaffect as group
+from tests.sdk.cli.conftest import Run
+
+COMMANDS = {
+    name: command
+    for name, command in group.commands.items()
+    if not isinstance(command, click.Group)
+}
+
+
+def options_of_analyze(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, object]:
+    """The options that `analyze` would run with."""
+    seen: dict[str, object] = {}
+    monkeypatch.setattr(group.commands["analyze"], "callback", lambda **given: seen.update(given))
+    group.main([*arguments], prog_name="faceaffect", standalone_mode=False)
+    return seen
+
+
+def test_typed_options_override_variables_and_those_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert options_of_analyze(monkeypatch, "analyze", "a.mp4")["max_faces"] == 8
+    Path("faceaffect.toml").write_text(
+        "[analyze]\nmax-faces = 3\nmin_face_size = 40\nno-smoothing = true\n"
+        'columns = ["landmarks"]\n'
+    )
+    given = options_of_analyze(monkeypatch, "analyze", "a.mp4")
+    assert (given["max_faces"], given["min_face_size"], given["no_smoothing"]) == (3, 40, True)
+    assert given["columns"] == ("landmarks",)
+    monkeypatch.setenv("FACEAFFECT_ANALYZE_MAX_FACES", "5")
+    assert options_of_analyze(monkeypatch, "analyze", "a.mp4")["max_faces"] == 5
+    given = options_of_analyze(monkeypatch, "analyze", "a.mp4", "--max-faces", "7")
+    assert given["max_faces"] == 7
+
+
+def test_config_names_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("faceaffect.toml").write_text("[analyze]\nmax-faces = 3\n")
+    Path("mine.toml").write_text(
+        "[analyze]\nmax-faces = 4\n[models.show]\n[bench]\nmodel = ['a']\n"
+    )
+    given = options_of_analyze(monkeypatch, "--config", "mine.toml", "analyze", "a.mp4")
+    assert given["max_faces"] == 4
+    assert "note" not in capsys.readouterr().err
+    monkeypatch.setenv("FACEAFFECT_CONFIG", "mine.toml")
+    assert options_of_analyze(monkeypatch, "analyze", "a.mp4")["max_faces"] == 4
+    monkeypatch.delenv("FACEAFFECT_CONFIG")
+    given = options_of_analyze(monkeypatch, "--config", os.devnull, "analyze", "a.mp4")
+    assert given["max_faces"] == 8, "no file is read"
+    options_of_analyze(monkeypatch, "analyze", "a.mp4")
+    assert "options from faceaffect.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[analyzer]\n", "[export], [models], [report], [summarize], got the table [analyzer]"),
+        ("max-faces = 3\n", "got the key max-faces"),
+        ("[analyze]\nmax-face = 3\n", "got max-face; did you mean max-faces?"),
+        ("[analyze]\nsources = ['a']\n", "got sources"),
+        ("[analyze\n", "expected TOML"),
+        ("[analyze]\nmax-faces = 'many'\n", "'many' is not a valid integer range. (from faceaff"),
+    ],
+)
+def test_odd_files_of_options_are_explained(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("faceaffect.toml").write_text(text)
+    assert run("analyze", "a.mp4") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_wrong_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FACEAFFECT_ANALYZE_MAX_FACES", "many")
+    assert run("analyze", "a.mp4") == 2
+    assert "from the variable FACEAFFECT_ANALYZE_MAX_FACES" in capsys.readouterr().err
+    assert run("analyze", "a.mp4", "--max-faces", "x") == 2
+    assert "variable" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, ""])
+def test_help_lists_every_option_once(name: str) -> None:
+    command = COMMANDS.get(name, group)
+    text = CliRunner().invoke(group, [name, "--help"] if name else ["--help"]).output
+    assert "\x1b" not in text
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            option = max(parameter.opts, key=len)
+            lines = [line for line in text.splitlines() if f"{option} " in f"{line} "]
+            assert [line for line in lines if line.startswith("  -")], option
+    if name:
+        assert ("Examples:" in text) or name in ("doctor", "completion", "build-engine")
+
+
+def test_help_of_analyze_is_in_sections() -> None:
+    text = CliRunner().invoke(group, ["analyze", "--help"]).output
+    titles = [
+        "Output:",
+        "Model:",
+        "Faces:",
+        "Input:",
+        "Many inputs:",
+        "Other options:",
+        "Examples:",
+    ]
+    positions = [text.index(f"\n{title}\n") for title in [*titles, "Exit codes:"]]
+    assert positions == sorted(positions)
+    assert text.index("--overlay") < positions[1] < text.index("--backend") < positions[2]
+
+
+def test_help_is_colored_in_terminals_unless_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    text = CliRunner().invoke(group, ["analyze", "--help"], color=True).output
+    assert "\x1b[36m--overlay\x1b[0m" in text
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in CliRunner().invoke(group, ["analyze", "--help"], color=True).output
+
+
+def test_lines_of_help_fit_into_100_columns() -> None:
+    for name in COMMANDS:
+        text = CliRunner().invoke(group, [name, "--help"], terminal_width=80).output
+        assert [line for line in text.splitlines() if len(line) > 100] == []
+
+
+def complete_in_bash(words: str, program: Path) -> list[str]:
+    """What bash offers after `words` with the printed script loaded."""
+    script = f"""
+PATH={program.parent}:$PATH
+eval "$(faceaffect completion bash)"
+COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+_faceaffect_completion faceaffect
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_and_choices(tmp_path: Path) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("needs bash")
+    program = tmp_path / "faceaffect"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m faceaffect "$@"\n')
+    program.chmod(0o755)
+    assert complete_in_bash("faceaffect an", program) == ["analyze"]
+    assert complete_in_bash("faceaffect analyze --max", program) == ["--max-faces", "--max-pixels"]
+    assert complete_in_bash("faceaffect export --to e", program) == ["elan"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_a_script_that_asks_the_program(
+    run: Run, capsys: pytest.CaptureFixture[str], shell: str
+) -> None:
+    assert run("completion", shell) == 0
+    script = capsys.readouterr().out
+    assert f"_FACEAFFECT_COMPLETE={shell}_complete" in script
+    if shutil.which(shell):
+        subprocess.run([shell, "-n", "-c", script], check=True)
+    environment = {
+        **os.environ,
+        "_FACEAFFECT_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": "faceaffect su",
+        "COMP_CWORD": "su" if shell == "fish" else "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "faceaffect"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert "summarize" in done.stdout

@@ -1,0 +1,140 @@
+"""Measurements of action units on real people, on answers that are known."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceaffect.labels import AU_NAMES
+from training.evaluation.truth.face_sets import at_rest
+from training.evaluation.truth.known_actions import known_actions, within_person_auroc
+from training.evaluation.truth.real_face_metrics import firing_rates, shadow_r2
+from training.evaluation.truth.truth_page import format_page
+from training.real_skin.unit_motions import UNITS
+from training.real_skin.write_actions import test_plan as plan_of_tests
+
+
+def test_shadow_is_one_for_sums_of_expressions_and_none_for_noise() -> None:
+    rng = np.random.default_rng(0)
+    expression = rng.normal(size=(2000, 7))
+    au = rng.normal(size=(2000, 12))
+    au[:, 0] = expression @ rng.normal(size=7)
+    au[:, 1] = au[:, 0] / au[:, 0].std() + rng.normal(size=2000)
+    r2 = shadow_r2(au, expression)
+    assert r2["AU1"] > 0.99
+    assert r2["AU2"] == pytest.approx(0.5, abs=0.06)
+    assert max(r2[name] for name in AU_NAMES[2:]) < 0.02
+
+
+def columns(people: int) -> dict[str, Any]:
+    rows = plan_of_tests()
+    return {
+        "unit": np.array([row.unit for row in rows] * people),
+        "level": np.array([row.level for row in rows] * people),
+        "person": np.repeat([f"p{i}" for i in range(people)], len(rows)),
+    }
+
+
+def perfect(table: dict[str, Any], person_offset: float = 0.0) -> np.ndarray:
+    logit = np.full((len(table["unit"]), 12), -4.0)
+    people = np.unique(table["person"], return_inverse=True)[1]
+    for row, (unit, level) in enumerate(zip(table["unit"], table["level"], strict=True)):
+        if unit >= 0 and UNITS[unit] in AU_NAMES:
+            logit[row, AU_NAMES.index(UNITS[unit])] += 8 * level
+    return logit + person_offset * people[:, None]
+
+
+def test_known_actions_are_found_within_people_whatever_their_offsets() -> None:
+    table = columns(3)
+    measured = known_actions(perfect(table, 10.0), table, np.full(12, 0.5))
+    assert measured["least_auroc"] == 1
+    assert measured["people"] == 3
+    assert measured["AU6 raised by AU12"] == pytest.approx(0)
+
+
+def test_a_unit_that_rises_with_another_is_noticed() -> None:
+    table = columns(2)
+    logit = perfect(table)
+    smile = (table["unit"] == UNITS.index("AU12")) & (table["level"] > 0.8)
+    logit[smile, AU_NAMES.index("AU6")] = 5.0
+    measured = known_actions(logit, table, np.full(12, 0.5))
+    assert measured["AU6 raised by AU12"] > 0.9
+    negatives = 1 + len(UNITS) - 1
+    assert measured["by_unit"]["AU6"]["auroc 0.9"] == pytest.approx(1 - 1 / negatives)
+    assert measured["by_unit"]["AU12"]["auroc 0.9"] == 1
+
+
+def test_images_that_show_parted_lips_anyway_are_no_negatives_of_au25() -> None:
+    table = columns(1)
+    logit = perfect(table)
+    jaw = table["unit"] == UNITS.index("AU26")
+    logit[jaw, AU_NAMES.index("AU25")] = 9.0
+    assert known_actions(logit, table, np.full(12, 0.5))["by_unit"]["AU25"]["auroc 0.9"] == 1
+
+
+def test_within_person_auroc_counts_ties_half() -> None:
+    score = np.array([1.0, 1.0, 0.0, 5.0, 7.0])
+    positive = np.array([True, False, False, True, False])
+    person = np.array(["a", "a", "a", "b", "b"])
+    value = within_person_auroc(score, positive, ~positive, person)
+    assert value == pytest.approx((0.75 + 0.0) / 2)
+    with pytest.raises(ValueError, match="expected people"):
+        within_person_auroc(score, positive, np.zeros(5, bool), person)
+
+
+def test_firing_rates_add_up() -> None:
+    active = np.zeros((4, 12), bool)
+    active[0, 2] = active[1, 2] = active[1, 5] = True
+    rates = firing_rates(active)
+    assert rates["per_face"] == pytest.approx(0.75)
+    assert rates["by_au"]["AU4"] == 0.5
+
+
+def test_resting_faces_are_below_every_limit() -> None:
+    names = ("jawOpen", "mouthSmileLeft", "mouthSmileRight")
+    shapes = np.array([[0.0, 0.0, 0.0], [0.5, 0, 0], [0, 0, 0.5]], np.float32)
+    limits = {"jawOpen": 0.1, "mouthSmile": 0.2}
+    assert at_rest(shapes, names, limits).tolist() == [True, False, False]
+
+
+def record() -> dict[str, Any]:
+    units = {
+        au: {
+            "auroc 0.9": 0.5 + 0.01 * i,
+            "auroc 0.5": 0.4,
+            "on at rest": 0.0,
+            "on 0.5": 0.1,
+            "on 0.9": 0.2,
+        }
+        for i, au in enumerate(AU_NAMES)
+    }
+    return {
+        "known_actions": {"by_unit": units, "AU6 raised by AU12": 0.47},
+        "real_faces": {
+            "shadow_r2": dict.fromkeys(AU_NAMES, 0.3),
+            "neutral": {
+                "here": {"faces": 9, "per_face": 0.2},
+                "there": {"faces": 5, "per_face": 0.9},
+            },
+            "contrast_with_neutral": {"AU4 anger": 0.67},
+            "expression": {
+                name: {"faces": 9, "accuracy": 0.8, "macro_f1": 0.7}
+                for name in ("rows left out by every version", "validation split")
+            },
+        },
+        "speech": {"mean": {"AU25": 0.4, "lip gap of the landmarks": 0.5}},
+    }
+
+
+def test_page_has_a_column_for_each_record() -> None:
+    after = copy.deepcopy(record())
+    after["known_actions"]["by_unit"]["AU1"]["auroc 0.9"] = 0.99
+    page = format_page({"before": record(), "after": after})
+    assert "| 0.50 (AU1) | 0.51 (AU2) |" in page
+    assert "0.90 (there)" in page
+    assert "| here (9 faces) | 0.20 | 0.20 |" in page
+    assert "RenderWild validation" in page
+    assert "not measured" in page

@@ -1,0 +1,1 @@
+"""Measures whether action units are true of real people, where no FACS-coded faces exist."""

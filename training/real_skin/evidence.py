@@ -1,0 +1,75 @@
+"""Replaces the AU targets of real faces by geometric evidence and strongly agreed neutral faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceaffect.labels import EXPRESSION_NAMES
+from training.datasets.face_table import FaceTable
+from training.datasets.ferplus import expression_distribution, read_ferplus
+from training.labeling.geometric_aus import RestingFace, au_evidence
+from training.labeling.label_faces import FERPLUS_FILE, WEBFACES_FILE
+
+_PRESENT: Final = 0.5
+_SURE: Final = 0.9
+_NEUTRAL: Final = 0.9  # fraction of votes for the resting population and for "off"
+_SMILING: Final = 0.8
+OFF_WEIGHT: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Soft AU targets and confidences of N faces."""
+
+    target: NDArray[np.float32]  # [N, 12]
+    weight: NDArray[np.float32]  # [N, 12]
+
+
+def resting_face(shared: Path, labels: Path, rows: NDArray[np.int64]) -> RestingFace:
+    """Fits the resting population to rows of FER+."""
+    source = read_ferplus(shared / "data" / "ferplus")
+    outputs = np.load(labels / FERPLUS_FILE, allow_pickle=False)
+    rows = rows[outputs["presence"][rows] > _SURE]
+    votes = expression_distribution(source.votes[rows])[0]
+    return RestingFace.fit(
+        outputs["points_xyz"][rows],
+        votes[:, EXPRESSION_NAMES.index("neutral")] >= _NEUTRAL,
+        votes[:, EXPRESSION_NAMES.index("happiness")] >= _SMILING,
+    )
+
+
+def ferplus_evidence(labels: Path, rest: RestingFace) -> Evidence:
+    """Evidence for all faces of FER+."""
+    return _evidence(labels / FERPLUS_FILE, rest)
+
+
+def web_evidence(labels: Path, rest: RestingFace) -> Evidence:
+    """Evidence for the web faces that `load_webfaces` lists."""
+    return _evidence(labels / WEBFACES_FILE, rest, only_present=True)
+
+
+def _evidence(path: Path, rest: RestingFace, *, only_present: bool = False) -> Evidence:
+    outputs = np.load(path, allow_pickle=False)
+    present = outputs["presence"] > _PRESENT
+    target, weight = au_evidence(rest, outputs["points_xyz"])
+    weight[~present] = 0
+    if only_present:
+        target, weight = target[present], weight[present]
+    return Evidence(target, weight)
+
+
+def with_evidence(table: FaceTable, evidence: Evidence) -> FaceTable:
+    """The table with AU targets from evidence; strongly agreed neutral faces are "off"."""
+    target, weight = evidence.target.copy(), evidence.weight.copy()
+    neutral = (table.expression[:, EXPRESSION_NAMES.index("neutral")] >= _NEUTRAL) & (
+        table.expression_weight > 0
+    )
+    target[neutral] = 0
+    weight[neutral] = np.maximum(weight[neutral], OFF_WEIGHT)
+    weight[table.face < _PRESENT] = 0
+    return replace(table, au=target, au_weight=weight)
