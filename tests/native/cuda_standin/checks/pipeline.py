@@ -1,4 +1,7 @@
-"""Compares the TensorRT pipeline with the CPU's on the demo clip, with random delays of streams."""
+"""Compares the TensorRT pipeline with the CPU's on the demo clip, with random delays of streams.
+
+Both begin with the detections of the GPU, which `detector` compares with those of the CPU.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from faceaffect import open_pipeline, open_source
+from faceaffect.detectors.fast_detector import FastFaceDetector
+from faceaffect.detectors.gpu_detector import move_to_gpu
 from tests.native.cuda_standin import standin
 
 FRAMES = 40
@@ -30,9 +35,11 @@ def compared(faces: Any, affect: Any) -> dict[str, np.ndarray]:
 worst: dict[str, float] = {}
 problems = []
 rows = frames = not_replayed = 0
+gpu = open_pipeline(backend="tensorrt", precision="fp32", max_faces=8)
+detector = move_to_gpu(FastFaceDetector(), gpu._backend)
 with (
-    open_pipeline(backend="tensorrt", precision="fp32", max_faces=8) as gpu,
-    open_pipeline(backend="onnx", precision="fp32", max_faces=8) as cpu,
+    gpu,
+    open_pipeline(backend="onnx", precision="fp32", max_faces=8, detector=detector) as cpu,
     open_source("assets/demo.mp4") as source,
 ):
     for frame in itertools.islice(source, FRAMES):
@@ -60,7 +67,7 @@ if not_replayed or uncaptured:
     problems.append(f"{not_replayed} frames were not replayed graphs; uncaptured: {uncaptured}")
 if rows < FRAMES:
     problems.append(f"{rows} rows")
-del gpu, cpu, source
+del gpu, cpu, source, detector
 gc.collect()
 if standin.live():
     problems.append(f"{standin.live()} allocations left after closing")
