@@ -37,7 +37,9 @@ F1_SLACK: Final = 0.01
 MIN_THRESHOLD: Final = 0.2
 MAX_THRESHOLD: Final = 0.98
 MAX_CALIBRATED_THRESHOLD: Final = 0.65
-"""The same with known actions on real skin: false alarms do not make a likely action absent."""
+"""The same with known actions on real skin, if the limits can be kept: false alarms do not make a
+likely action absent.
+"""
 
 _MIN_LABEL_WEIGHT: Final = 0.3
 _MIN_MAJORITY: Final = 0.5  # votes for the winning class, for fitting the temperature
@@ -131,9 +133,9 @@ def _limited_thresholds(
     """
     values = [each for each, _ in sources.values()]
     limit = min(limit for _, limit in sources.values())
-    most = MAX_THRESHOLD if len(sources) == 1 else MAX_CALIBRATED_THRESHOLD
-    unlimited, thresholds = (
-        choose_low_false_alarm_thresholds(
+
+    def choose(alarms: float, most: float) -> tuple[float, ...]:
+        return choose_low_false_alarm_thresholds(
             probability,
             truth,
             values,
@@ -143,8 +145,15 @@ def _limited_thresholds(
             most=most,
             slack=F1_SLACK,
         )
-        for alarms in (len(AU_NAMES), limit)
-    )
+
+    def worst(chosen: tuple[float, ...]) -> float:
+        return max(float((each >= np.array(chosen)).mean(axis=0).sum()) for each in values)
+
+    unlimited = choose(len(AU_NAMES), MAX_THRESHOLD)
+    thresholds = choose(limit, MAX_THRESHOLD)
+    if len(sources) > 1:
+        lower = choose(limit, MAX_CALIBRATED_THRESHOLD)
+        thresholds = lower if worst(lower) <= limit else thresholds
     raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
     notes = []
     for name, (faces, limit) in sources.items() if raised else ():

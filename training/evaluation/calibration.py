@@ -98,20 +98,7 @@ def choose_low_false_alarm_thresholds(
     _check(probability, truth, known, len(AU_NAMES))
     grid = np.round(np.arange(least, most + 1e-9, _GRID_STEP), 4)
     sources = [neutral] if isinstance(neutral, np.ndarray) else list(neutral)
-    score = np.zeros((len(AU_NAMES), len(grid)))
-    rates = np.zeros((len(sources), *score.shape))
-    for k in range(len(AU_NAMES)):
-        rows = slice(None) if known is None else known[:, k]
-        on = truth[rows, k]
-        for source, values in enumerate(sources):
-            rates[source, k] = _fraction_from(values[:, k], grid)
-        if min(on.sum(), (~on).sum()) < least_positives:
-            for source, values in enumerate(sources):
-                rates[source, k] = _fraction_from(values[:, k], np.array([DEFAULT_THRESHOLD]))
-            score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
-            continue
-        hits = _fraction_from(probability[rows, k][on], grid) * on.sum()
-        score[k] = 2 * hits / (_fraction_from(probability[rows, k], grid) * len(on) + on.sum())
+    score, rates = _f1_and_alarms(probability, truth, known, sources, grid, least_positives)
 
     def choose(penalty: float) -> NDArray[np.int64]:
         penalized = score - penalty * rates.mean(axis=0)
@@ -129,6 +116,31 @@ def choose_low_false_alarm_thresholds(
         middle = (low + high) / 2
         low, high = (low, middle) if total_alarms(choose(middle)) <= alarms else (middle, high)
     return tuple(float(grid[index]) for index in choose(high))
+
+
+def _f1_and_alarms(
+    probability: NDArray[np.floating],
+    truth: Flags,
+    known: Flags | None,
+    sources: Sequence[NDArray[np.floating]],
+    grid: NDArray[np.float64],
+    least_positives: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns F1 [12, T] and the alarm rate of each source [S, 12, T] at thresholds [T]."""
+    score = np.zeros((len(AU_NAMES), len(grid)))
+    rates = np.zeros((len(sources), *score.shape))
+    for k in range(len(AU_NAMES)):
+        rows = slice(None) if known is None else known[:, k]
+        on = truth[rows, k]
+        is_fixed = min(on.sum(), (~on).sum()) < least_positives
+        steps = np.full_like(grid, DEFAULT_THRESHOLD) if is_fixed else grid
+        rates[:, k] = [_fraction_from(values[:, k], steps) for values in sources]
+        if is_fixed:
+            score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
+            continue
+        hits = _fraction_from(probability[rows, k][on], grid) * on.sum()
+        score[k] = 2 * hits / (_fraction_from(probability[rows, k], grid) * len(on) + on.sum())
+    return score, rates
 
 
 def _fraction_from(
