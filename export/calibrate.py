@@ -30,12 +30,17 @@ from training.real_skin.threshold_faces import ThresholdFaces
 DEFAULT_THRESHOLD: Final = 0.5
 NEUTRAL_VOTES: Final = 0.8  # fraction of votes that makes a face clearly neutral
 MAX_FALSE_ALARMS: Final = 0.4  # active AUs on a neutral real face, on average
-RESTING_ALARMS: Final = 0.3  # the same on each further source of resting faces
+RESTING_ALARMS: Final = 0.35  # the same on each further source of resting faces
 F1_SLACK: Final = 0.01
 """F1 on synthetic images that may be lost for a lower threshold: AUs of real faces score lower."""
 
 MIN_THRESHOLD: Final = 0.2
 MAX_THRESHOLD: Final = 0.98
+MAX_CALIBRATED_THRESHOLD: Final = 0.65
+"""The same with known actions on real skin, if the limits can be kept: false alarms do not make a
+likely action absent.
+"""
+
 _MIN_LABEL_WEIGHT: Final = 0.3
 _MIN_MAJORITY: Final = 0.5  # votes for the winning class, for fitting the temperature
 
@@ -124,38 +129,37 @@ def _limited_thresholds(
     """Returns thresholds that keep every source of neutral faces within its limit, and notes.
 
     `sources`: probabilities [M, 12] of neutral faces and the largest number of active AUs per
-    face, by name. The threshold of an AU is the highest that a source alone needs.
+    face, by name.
     """
-    unlimited = _thresholds(
-        probability, truth, known, next(iter(sources.values()))[0], len(AU_NAMES)
-    )
-    each = [_thresholds(probability, truth, known, *source) for source in sources.values()]
-    thresholds = tuple(max(values) for values in zip(*each, strict=True))
+    values = [each for each, _ in sources.values()]
+    limit = min(limit for _, limit in sources.values())
+
+    def choose(alarms: float, most: float) -> tuple[float, ...]:
+        return choose_low_false_alarm_thresholds(
+            probability,
+            truth,
+            values,
+            known,
+            alarms=alarms,
+            least=MIN_THRESHOLD,
+            most=most,
+            slack=F1_SLACK,
+        )
+
+    def worst(chosen: tuple[float, ...]) -> float:
+        return max(float((each >= np.array(chosen)).mean(axis=0).sum()) for each in values)
+
+    unlimited = choose(len(AU_NAMES), MAX_THRESHOLD)
+    thresholds = choose(limit, MAX_THRESHOLD)
+    if len(sources) > 1:
+        lower = choose(limit, MAX_CALIBRATED_THRESHOLD)
+        thresholds = lower if worst(lower) <= limit else thresholds
     raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
     notes = []
-    for name, (values, limit) in sources.items() if raised else ():
-        active = float((values >= np.array(thresholds)).mean(axis=0).sum())
+    for name, (faces, limit) in sources.items() if raised else ():
+        active = float((faces >= np.array(thresholds)).mean(axis=0).sum())
         notes.append(
             f"Thresholds raised so that a {name} real face shows {active:.2f} active AUs "
             f"(limit {limit:g}): {', '.join(raised)}."
         )
     return thresholds, notes
-
-
-def _thresholds(
-    probability: NDArray[np.float32],
-    truth: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    neutral: NDArray[np.float32],
-    alarms: float,
-) -> tuple[float, ...]:
-    return choose_low_false_alarm_thresholds(
-        probability,
-        truth,
-        neutral,
-        known,
-        alarms=alarms,
-        least=MIN_THRESHOLD,
-        most=MAX_THRESHOLD,
-        slack=F1_SLACK,
-    )

@@ -8,6 +8,7 @@ probabilities for the spec of the bundle.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -60,7 +61,7 @@ def choose_thresholds(
 def choose_low_false_alarm_thresholds(
     probability: NDArray[np.floating],
     truth: Flags,
-    neutral: NDArray[np.floating],
+    neutral: NDArray[np.floating] | Sequence[NDArray[np.floating]],
     known: Flags | None = None,
     *,
     alarms: float,
@@ -78,7 +79,8 @@ def choose_low_false_alarm_thresholds(
     Args:
         probability: Probabilities [N, 12].
         truth: Labels [N, 12].
-        neutral: Probabilities [M, 12] of neutral faces.
+        neutral: Probabilities [M, 12] of neutral faces, or several such arrays: then each source
+            keeps the limit, and the penalty is per mean alarm over the sources.
         known: Labeled cells [N, 12]; all if None.
         alarms: Largest mean number of active AUs per neutral face.
         least: Lower bound of the thresholds.
@@ -87,26 +89,17 @@ def choose_low_false_alarm_thresholds(
     """
     _check(probability, truth, known, len(AU_NAMES))
     grid = np.round(np.arange(least, most + 1e-9, _GRID_STEP), 4)
-    score = np.zeros((len(AU_NAMES), len(grid)))
-    alarm_rate = np.zeros_like(score)
-    for k in range(len(AU_NAMES)):
-        rows = slice(None) if known is None else known[:, k]
-        on = truth[rows, k]
-        alarm_rate[k] = _fraction_from(neutral[:, k], grid)
-        if min(on.sum(), (~on).sum()) < LEAST_POSITIVES:
-            alarm_rate[k] = _fraction_from(neutral[:, k], np.array([DEFAULT_THRESHOLD]))
-            score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
-            continue
-        hits = _fraction_from(probability[rows, k][on], grid) * on.sum()
-        score[k] = 2 * hits / (_fraction_from(probability[rows, k], grid) * len(on) + on.sum())
+    sources = [neutral] if isinstance(neutral, np.ndarray) else list(neutral)
+    score, rates = _f1_and_alarms(probability, truth, known, sources, grid, least_positives)
 
     def choose(penalty: float) -> NDArray[np.int64]:
-        penalized = score - penalty * alarm_rate
+        penalized = score - penalty * rates.mean(axis=0)
         best = penalized.max(axis=1, keepdims=True)
         return np.asarray((penalized >= best - max(slack, 1e-12)).argmax(axis=1))
 
     def total_alarms(index: NDArray[np.int64]) -> float:
-        return float(np.take_along_axis(alarm_rate, index[:, None], axis=1).sum())
+        chosen = np.take_along_axis(rates, index[None, :, None], axis=2)
+        return float(chosen.sum(axis=(1, 2)).max())
 
     low, high = 0.0, _MAX_PENALTY
     if total_alarms(choose(low)) <= alarms:
@@ -115,6 +108,31 @@ def choose_low_false_alarm_thresholds(
         middle = (low + high) / 2
         low, high = (low, middle) if total_alarms(choose(middle)) <= alarms else (middle, high)
     return tuple(float(grid[index]) for index in choose(high))
+
+
+def _f1_and_alarms(
+    probability: NDArray[np.floating],
+    truth: Flags,
+    known: Flags | None,
+    sources: Sequence[NDArray[np.floating]],
+    grid: NDArray[np.float64],
+    least_positives: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns F1 [12, T] and the alarm rate of each source [S, 12, T] at thresholds [T]."""
+    score = np.zeros((len(AU_NAMES), len(grid)))
+    rates = np.zeros((len(sources), *score.shape))
+    for k in range(len(AU_NAMES)):
+        rows = slice(None) if known is None else known[:, k]
+        on = truth[rows, k]
+        is_fixed = min(on.sum(), (~on).sum()) < least_positives
+        steps = np.full_like(grid, DEFAULT_THRESHOLD) if is_fixed else grid
+        rates[:, k] = [_fraction_from(values[:, k], steps) for values in sources]
+        if is_fixed:
+            score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
+            continue
+        hits = _fraction_from(probability[rows, k][on], grid) * on.sum()
+        score[k] = 2 * hits / (_fraction_from(probability[rows, k], grid) * len(on) + on.sum())
+    return score, rates
 
 
 def _fraction_from(

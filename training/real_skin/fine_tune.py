@@ -80,8 +80,8 @@ class PairOptions:
     """Groups of known actions in a batch, and the weights of the losses."""
 
     groups: int = 24
-    au: float = 3.0
-    rendered: float = 2.0
+    au: float = 4.0
+    rendered: float = 4.0
     expression: float = 0.3
     va: float = 5.0
     order: float = 1.0
@@ -385,10 +385,10 @@ def fine_tune_recipe() -> DefaultModelRecipe:
     default = default_recipe()
     return replace(
         default,
-        optimizer=replace(default.optimizer, rate=2e-3, warmup_steps=40, weight_decay=0.02),
+        optimizer=replace(default.optimizer, rate=3e-3, warmup_steps=40, weight_decay=0.02),
         mix=replace(
             default.mix,
-            ferplus=44,
+            ferplus=56,
             webfaces=14,
             synthetic_images=24,
             synthetic_videos=24,
