@@ -290,10 +290,12 @@ def open_pipeline(
     config = TrackerConfig(
         max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION
     )
-    wanted = partial(to_detector, detector, min_face_size_px, rotate, threads)
-    making = None if aligned_crops else wanted
+    find_detector = partial(to_detector, detector, min_face_size_px, rotate, threads)
+    make_detector = None if aligned_crops else find_detector
     path = find_bundle(model)
-    return _open_parts(path, backend, device, options, making, config, neutral_baseline, is_video)
+    return _open_parts(
+        path, backend, device, options, make_detector, config, neutral_baseline, is_video
+    )
 
 
 def _open_parts(

@@ -23,8 +23,8 @@ from faceaffect.tracking.tracker_config import TrackerConfig
 from faceaffect.types import FloatArray, Frame
 
 _TOUCHING_OVERLAP: Final = 0.1
-_ANYBODY: Final = -0.1
-"""Similarity of strangers, which the half of a face and its whole may have, too."""
+_STRANGER_SIMILARITY: Final = -0.1
+"""Similarity of appearance that two people have; half of a face and the whole may have no more."""
 _NEXT_FRAME_S: Final = 0.1
 """Time within which a face that was lost and one that is found are most likely the same."""
 _BRIEFLY_HIDDEN_S: Final = 1.5
@@ -368,10 +368,14 @@ class FaceTracker:
         thresholds = [config.appearance_reid_threshold]
         if lost.was_hidden:
             is_brief = gap_s <= _BRIEFLY_HIDDEN_S
-            thresholds.append(_ANYBODY if is_brief else config.appearance_hidden_threshold)
+            thresholds.append(
+                _STRANGER_SIMILARITY if is_brief else config.appearance_hidden_threshold
+            )
         is_next = gap_s <= _NEXT_FRAME_S
         if lost.may_have_turned_to(outputs, row, box_xyxy, time_s):
-            thresholds.append(_ANYBODY if is_next else config.appearance_turned_threshold)
+            thresholds.append(
+                _STRANGER_SIMILARITY if is_next else config.appearance_turned_threshold
+            )
         elif is_next and lost.is_near(box_xyxy):
             thresholds.append(config.appearance_next_frame_threshold)
         return min(thresholds)
