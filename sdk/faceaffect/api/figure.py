@@ -9,8 +9,8 @@ import numpy as np
 
 from faceaffect.api.result import MissingPackageError
 from faceaffect.api.summary import faces_of
+from faceaffect.drawing.palette import EXPRESSION_COLORS
 from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES
-from faceaffect.report.plots import EXPRESSION_COLORS
 from faceaffect.report.read_rows import EXPRESSION_COLUMNS
 from faceaffect.summary.face_rows import FaceRows
 from faceaffect.system.install_command import install_command

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceaffect.api.summary import faces_of, summarize_result
+from faceaffect.drawing.palette import EXPRESSION_COLORS
 from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES
-from faceaffect.report.plots import EXPRESSION_COLORS, clock_time
+from faceaffect.report.plots import clock_time
 from faceaffect.summary.face_rows import FaceRows
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.drawing.palette import EXPRESSION_COLORS
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.pages import render_page
 from faceaffect.report.plots import (
-    EXPRESSION_COLORS,
     MAX_TRACK_BARS,
     clock_time,
     plot_images,

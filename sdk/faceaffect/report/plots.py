@@ -9,21 +9,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.drawing.palette import EXPRESSION_COLORS
 from faceaffect.drawing.svg_figure import styled_figure, svg_text
 from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.read_rows import AU_COLUMNS, COLUMN_INDEX, EXPRESSION_COLUMNS
 from faceaffect.report.timeline import Timeline
 from faceaffect.report.track_stats import SourceStats, TrackStats
 
-EXPRESSION_COLORS: Final = (
-    "#cfcfcf",
-    "#c8413f",
-    "#6f9654",
-    "#7a5c9e",
-    "#f0b429",
-    "#3b7dad",
-    "#e58bb1",
-)
 _ACTIVE_COLOR: Final = "#b5451b"
 _LINE_COLORS: Final = ("#1f6fb2", "#d1662c", "#4f8f4f")
 _WIDTH_IN: Final = 9.4
