@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from faceaffect import kernels
 from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_backend
-from faceaffect.bundle.bundle import Bundle, find_bundle, find_tracker_bundle, open_bundle
+from faceaffect.bundle.bundle import Bundle, find_bundle, open_bundle
 from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.detectors.detector import Detector
 from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, RotateName
 from faceaffect.detectors.to_detector import to_detector
+from faceaffect.multistage.open_multistage import open_multistage
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
 from faceaffect.outputs.single_model import SingleModel
 from faceaffect.sources.frame_from_pixels import PixelFormatName, to_frame
@@ -193,6 +194,16 @@ class Pipeline:
         """Give new tracks ids of at least `track_id`, as when an earlier run is resumed."""
         self._locator.set_next_track_id(track_id)
 
+    def restart_neutral_baseline(self, is_on: bool) -> None:
+        """Measure AUs from now on against the `NeutralBaseline` of each face, or no longer.
+
+        What was learned before is forgotten.
+
+        Raises:
+            BundleError: The model has no neutral logits.
+        """
+        self._decoder.restart_neutral_baseline(is_on)
+
     @property
     def precision(self) -> str:
         """Precision of the network, such as float32; `auto` may have chosen another than asked."""
@@ -310,7 +321,7 @@ def _open_parts(
 ) -> Pipeline:
     """Open the bundle at `path`, its stages if it has some, and the backend."""
     timer = StageTimer()
-    multistage, path, device = _open_multistage(path, backend, device, options, timer)
+    multistage, path, device = open_multistage(path, backend, device, options, timer)
     bundle = open_bundle(path)
     opened = open_backend(backend, bundle, device=device, options=options)
     return assemble_pipeline(
@@ -380,19 +391,3 @@ def check_limits(max_faces: int, min_face_size_px: int, threads: int, rotate: st
         )
     if rotate not in (AUTO_ROTATION, *ROTATIONS):
         raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")
-
-
-def _open_multistage(
-    path: Path, backend: str, device: str, options: BackendOptions, timer: StageTimer
-) -> tuple[MultiStageModel | None, Path, str]:
-    """The model of the bundle at `path` if it has stages, then bundle and device of the tracker."""
-    spec = ModelSpec.load(path)
-    if not spec.stages:
-        return None, path, device
-    from faceaffect.backends.onnx_multistage import open_stages, require_stages_on_cpu
-    from faceaffect.bundle.multistage_bundle import open_multistage_bundle
-    from faceaffect.multistage.multistage_model import MultiStageModel
-
-    require_stages_on_cpu(spec.name, backend, device, options)
-    stages = open_stages(open_multistage_bundle(path, spec), options)
-    return MultiStageModel(spec, stages, timer), find_tracker_bundle(spec), "cpu"

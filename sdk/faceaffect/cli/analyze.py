@@ -7,18 +7,21 @@ from typing import Final
 
 import click
 
-from faceaffect.bundle.model_spec import AUTO_PRECISION, PRECISIONS
 from faceaffect.cli.grouped_help import sections
 from faceaffect.cli.shared_options import (
-    DETECTOR_CHOICES,
+    backend_option,
     columns_option,
     detector_model_option,
+    detector_option,
+    device_option,
     dla_core_option,
+    max_faces_option,
     min_face_size_option,
     model_option,
+    no_smoothing_option,
+    precision_option,
     rotate_option,
 )
-from faceaffect.detectors.names import default_detector
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -102,24 +105,9 @@ Exit codes:
 )
 @click.option("--thumbnails", is_flag=True, help="Show face thumbnails in the report.")
 @model_option
-@click.option(
-    "--backend",
-    default="auto",
-    type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]),
-    show_default=True,
-    help="Inference backend.",
-)
-@click.option(
-    "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu or cuda:0."
-)
-@click.option(
-    "--precision",
-    default=AUTO_PRECISION,
-    type=click.Choice([AUTO_PRECISION, *PRECISIONS]),
-    show_default=True,
-    help="auto: int8 on CPUs with int8 dot products if the model has it, else fp32. fp16 needs"
-    " TensorRT.",
-)
+@backend_option
+@device_option
+@precision_option
 @dla_core_option
 @click.option(
     "--threads",
@@ -128,24 +116,12 @@ Exit codes:
     show_default=True,
     help="CPU threads for inference.",
 )
-@click.option(
-    "--max-faces",
-    default=8,
-    type=click.IntRange(1),
-    show_default=True,
-    help="Maximum number of faces per frame.",
-)
+@max_faces_option
 @min_face_size_option
 @rotate_option
-@click.option(
-    "--detector",
-    default=default_detector(),
-    type=click.Choice(DETECTOR_CHOICES),
-    show_default=True,
-    help="Face detector.",
-)
+@detector_option
 @detector_model_option
-@click.option("--no-smoothing", is_flag=True, help="Do not smooth scores over time.")
+@no_smoothing_option
 @click.option(
     "--neutral-baseline",
     is_flag=True,

@@ -19,8 +19,10 @@ from faceaffect.cli.config_file import CONFIG_FILE, load_config, origin_of
 from faceaffect.cli.doctor import doctor
 from faceaffect.cli.export import export
 from faceaffect.cli.grouped_help import GroupedGroup
+from faceaffect.cli.live import live
 from faceaffect.cli.models import models
 from faceaffect.cli.report import report
+from faceaffect.cli.serve import serve
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated
 from faceaffect.cli.summarize import summarize
 from faceaffect.errors import FaceAffectError
@@ -37,6 +39,7 @@ def package_version() -> str:
 
 _SECTIONS: Final = {
     "Analyze": ("analyze", "summarize", "report", "export"),
+    "Live": ("live", "serve"),
     "Models": ("models", "build-engine"),
     "Check and measure": ("doctor", "bench"),
     "Shell": ("completion",),
@@ -90,8 +93,10 @@ for _command in (
     completion,
     doctor,
     export,
+    live,
     models,
     report,
+    serve,
     summarize,
 ):
     faceaffect.add_command(_command)

@@ -7,7 +7,8 @@ from typing import Final
 
 import click
 
-from faceaffect.detectors.names import AUTO_ROTATION, DETECTORS, ROTATIONS
+from faceaffect.bundle.model_spec import AUTO_PRECISION, PRECISIONS
+from faceaffect.detectors.names import AUTO_ROTATION, DETECTORS, ROTATIONS, default_detector
 
 YUNET: Final = "yunet"
 DETECTOR_CHOICES: Final = (*DETECTORS, YUNET)
@@ -16,6 +17,41 @@ model_option = click.option(
     "--model",
     metavar="BUNDLE",
     help="Model bundle: a folder or a name from `faceaffect models`.  [default: the shipped one]",
+)
+backend_option = click.option(
+    "--backend",
+    default="auto",
+    type=click.Choice(["auto", "onnx", "openvino", "tensorrt"]),
+    show_default=True,
+    help="Inference backend.",
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu or cuda:0."
+)
+precision_option = click.option(
+    "--precision",
+    default=AUTO_PRECISION,
+    type=click.Choice([AUTO_PRECISION, *PRECISIONS]),
+    show_default=True,
+    help="auto: int8 on CPUs with int8 dot products if the model has it, else fp32. fp16 needs"
+    " TensorRT.",
+)
+max_faces_option = click.option(
+    "--max-faces",
+    default=8,
+    type=click.IntRange(1),
+    show_default=True,
+    help="Maximum number of faces per frame.",
+)
+detector_option = click.option(
+    "--detector",
+    default=default_detector(),
+    type=click.Choice(DETECTOR_CHOICES),
+    show_default=True,
+    help="Face detector.",
+)
+no_smoothing_option = click.option(
+    "--no-smoothing", is_flag=True, help="Do not smooth scores over time."
 )
 dla_core_option = click.option(
     "--dla-core",

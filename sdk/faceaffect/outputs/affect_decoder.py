@@ -64,20 +64,32 @@ class AffectDecoder:
         self._thresholds = hysteresis_thresholds(spec.au_thresholds)
         self._timer = timer
         self._smooth = smooth and is_video
-        self._neutral_logit: FloatArray | None = None
-        if neutral_baseline and spec.au_neutral_logits is None:
+        self._spec = spec
+        self._is_video = is_video
+        self._smoothed: dict[int, _SmoothedTrack] = {}
+        self.restart_neutral_baseline(neutral_baseline)
+
+    def restart_neutral_baseline(self, is_on: bool) -> None:
+        """Learn the baselines of all faces anew, or no longer use any.
+
+        Raises:
+            BundleError: The model has no neutral logits for a baseline.
+        """
+        spec = self._spec
+        if is_on and spec.au_neutral_logits is None:
             raise BundleError(
                 f"model {spec.name!r} has no au_neutral_logits in its spec, which a per-person "
                 "baseline is measured against; use a model that has them, or leave the baseline off"
             )
-        if neutral_baseline and is_video:
-            self._neutral_logit = np.asarray(spec.au_neutral_logits, np.float32)
-        self.reset()
+        self._baselines: dict[int, NeutralBaseline] = {}
+        self._neutral_logit = (
+            np.asarray(spec.au_neutral_logits, np.float32) if is_on and self._is_video else None
+        )
 
     def reset(self) -> None:
         """Forget all tracks."""
-        self._smoothed: dict[int, _SmoothedTrack] = {}
-        self._baselines: dict[int, NeutralBaseline] = {}
+        self._smoothed = {}
+        self._baselines = {}
 
     def decode(self, logits: AffectLogits, track_id: IdArray, time_s: float) -> Affect:
         """Affect of the faces `track_id` [N] in the frame at `time_s`."""

@@ -71,7 +71,10 @@ def test_config_names_another_file(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[analyzer]\n", "[export], [models], [report], [summarize], got the table [analyzer]"),
+        (
+            "[analyzer]\n",
+            "[export], [live], [models], [report], [serve], [summarize], got the table [analyzer]",
+        ),
         ("max-faces = 3\n", "got the key max-faces"),
         ("[analyze]\nmax-face = 3\n", "got max-face; did you mean max-faces?"),
         ("[analyze]\nsources = ['a']\n", "got sources"),
