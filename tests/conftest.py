@@ -17,7 +17,9 @@ FOLDER_REQUIRES = {"training": ("torch", "onnx"), "export": ("torch", "onnx")}
 OPTIONAL = {
     "ai_edge_litert",
     "av",
+    "fastapi",
     "fsspec",
+    "httpx",
     "jinja2",
     "matplotlib",
     "ipykernel",
@@ -27,14 +29,19 @@ OPTIONAL = {
     "pandas",
     "parselmouth",
     "PIL",
+    "playwright",
     "polars",
+    "prometheus_client",
     "pyarrow",
     "pympi",
     "ray",
+    "schemathesis",
     "scipy",
     "sklearn",
     "tensorboard",
     "torch",
+    "uvicorn",
+    "websockets",
 }
 """Packages of extras; a test module that imports one or lists it in REQUIRES needs it."""
 

@@ -13,6 +13,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from os import PathLike
 from pathlib import Path
@@ -218,8 +219,9 @@ class LiveStream:
         from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
 
+        self._stack = ExitStack()
         try:
-            self._socket = connect(
+            connection = connect(
                 address,
                 additional_headers=headers,
                 ssl=tls,
@@ -227,6 +229,7 @@ class LiveStream:
                 max_size=None,
                 proxy=None,
             )
+            self._socket = self._stack.enter_context(connection)
         except (OSError, WebSocketException) as error:
             raise LiveError(f"{address}: cannot connect ({error})") from None
         self.hello: dict[str, Any] = self.receive()
@@ -285,7 +288,7 @@ class LiveStream:
 
     def close(self) -> None:
         """End the stream."""
-        self._socket.close()
+        self._stack.close()
 
     def __enter__(self) -> LiveStream:
         return self

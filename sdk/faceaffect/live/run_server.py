@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
+
+import uvicorn
 
 from faceaffect.live.app import create_app
 from faceaffect.live.settings import LiveError, LiveSettings
@@ -12,35 +15,82 @@ from faceaffect.live.settings import LiveError, LiveSettings
 _SHUTDOWN_S: Final = 3
 _BACKLOG: Final = 256
 _WS_QUEUE: Final = 4
+_SOCKETS_PER_REQUEST: Final = 4
+
+
+class LiveServer(uvicorn.Server):
+    """A server that has its port and its model, and does not run yet.
+
+    Attributes:
+        address: Of the page, with a slash at its end.
+    """
+
+    def __init__(
+        self, settings: LiveSettings, on_start: Callable[[str], None] = lambda address: None
+    ) -> None:
+        """Listen, and open the model.
+
+        Args:
+            settings: See `LiveSettings`.
+            on_start: Called with the address of the page once it can be opened.
+
+        Raises:
+            LiveError: The port is taken, or certificate and key are none.
+            BundleError: The model is missing or damaged.
+            BackendError: The backend cannot run.
+        """
+        self._socket = _listen(settings)
+        self._on_start = on_start
+        self._idle_s = settings.limits.idle_s
+        self._silent_since: dict[Any, float] = {}
+        self.address = _address(settings, self._socket.getsockname()[1])
+        try:
+            app, self.service = create_app(settings)
+            super().__init__(_config(app, settings))
+            self.config.load()
+        except BaseException as error:
+            self._socket.close()
+            if isinstance(error, OSError):
+                raise LiveError(f"expected a PEM certificate and its key, got: {error}") from None
+            raise
+
+    def serve_until_stopped(self) -> None:
+        """Serve; returns after `should_exit` was set, Ctrl-C or SIGTERM."""
+        self.run([self._socket])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell where the page is."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_start(self.address)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close connections that never send a request, ten times a second."""
+        now_s = time.monotonic()
+        silent = [
+            one for one in self.server_state.connections if getattr(one, "scope", one) is None
+        ]
+        self._silent_since = {one: self._silent_since.get(one, now_s) for one in silent}
+        for connection, since_s in self._silent_since.items():
+            if now_s - since_s > self._idle_s:
+                connection.transport.close()
+        return await super().on_tick(counter)
 
 
 def run_server(settings: LiveSettings, on_start: Callable[[str], None]) -> None:
-    """Open the model, listen, and serve.
+    """Open the model, listen, and serve; see `LiveServer`."""
+    LiveServer(settings, on_start).serve_until_stopped()
 
-    Args:
-        settings: See `LiveSettings`.
-        on_start: Called with the address of the page once it can be opened.
 
-    Raises:
-        LiveError: The port is taken.
-        BundleError: The model is missing or damaged.
-        BackendError: The backend cannot run.
-    """
-    import uvicorn
-
-    listening = _listen(settings)
-    try:
-        app, _ = create_app(settings)
-    except BaseException:
-        listening.close()
-        raise
-    config = uvicorn.Config(
+def _config(app: Any, settings: LiveSettings) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
         lifespan="on",
+        limit_concurrency=_SOCKETS_PER_REQUEST * settings.limits.connections,
         ws_max_size=settings.limits.image_bytes,
         ws_max_queue=_WS_QUEUE,
         ws_per_message_deflate=False,
@@ -48,14 +98,6 @@ def run_server(settings: LiveSettings, on_start: Callable[[str], None]) -> None:
         ssl_certfile=settings.tls_cert or None,
         ssl_keyfile=settings.tls_key or None,
     )
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if not self.should_exit:
-                on_start(_address(settings, listening.getsockname()[1]))
-
-    Server(config).run([listening])
 
 
 def _listen(settings: LiveSettings) -> socket.socket:
@@ -71,7 +113,6 @@ def _listen(settings: LiveSettings) -> socket.socket:
             f" '{error.strerror}'; choose another --port"
         ) from None
     listening.listen(_BACKLOG)
-    listening.set_inheritable(False)
     return listening
 
 

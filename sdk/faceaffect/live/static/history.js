@@ -2,7 +2,7 @@
 export const SPAN_S = 20;
 const RATE = 30;
 const COLUMNS = SPAN_S * RATE + RATE;
-const MAX_HELD = 5; // columns that a value stands for when frames come more slowly
+const MAX_HELD = RATE; // columns that a value stands for when frames come more slowly
 
 export class History {
   constructor(units, expressions, color) {
@@ -10,7 +10,7 @@ export class History {
     this.expressions = expressions;
     this.color = color;
     this.last = null; // newest column
-    this.face = null;
+    this.addedTime = null;
     this.raster = document.createElement("canvas"); // a column is one pixel wide, an action unit high
     Object.assign(this.raster, { width: COLUMNS, height: units.length });
     this.pen = this.raster.getContext("2d");
@@ -18,7 +18,8 @@ export class History {
   }
   static column(time) { return Math.floor(time * RATE); }
   get lastTime() { return this.last === null ? -Infinity : (this.last + 1) / RATE; }
-  add(time, face) {
+  // Adds a face; `before` is the time of the frame before: had it no such face, there is a gap.
+  add(time, face, before) {
     const column = History.column(time);
     if (this.last !== null && column < this.last) this.clear();
     const known = face.valence !== null;
@@ -31,12 +32,12 @@ export class History {
       active: face.active_aus,
     };
     const first = this.last === null ? column : this.last + 1;
-    const isGap = column - first >= MAX_HELD;
+    const isGap = column - first >= MAX_HELD || this.addedTime !== before;
     for (let one = Math.max(Math.min(first, column), column - COLUMNS + 1); one <= column; one += 1) {
       this.put(one, isGap && one < column ? null : cell, face);
     }
     this.last = column;
-    this.face = face;
+    this.addedTime = time;
   }
   put(column, cell, face) {
     const x = column % COLUMNS;

@@ -34,11 +34,12 @@ function onFrame(frame) {
   const { result } = frame;
   page.frame = frame;
   if (result.time_s < page.now) { page.histories.clear(); page.events = []; } // another run of the source
+  const before = page.now;
   page.now = result.time_s;
   for (const face of result.faces) {
     let one = page.histories.get(face.track_id);
     if (!one) page.histories.set(face.track_id, one = new History(unitNames(), colors.expressions, colors.active));
-    one.add(result.time_s, face);
+    one.add(result.time_s, face, before);
   }
   for (const [id, one] of page.histories) if (one.lastTime < page.now - SPAN_S) page.histories.delete(id);
   if (!result.faces.some((face) => face.track_id === page.selected) && result.faces.length) {
