@@ -29,6 +29,7 @@ MAX_SHOWN_PX: Final = 1280
 _LATE_S: Final = 0.1
 _IMAGE_S: Final = 1.0
 _RETRY_S: Final = 3.0
+_POLL_S: Final = 0.2
 _KIND: Final = "source"
 _CSV: Final = CsvFormat()
 
@@ -178,7 +179,8 @@ class SourceRunner:
             if not is_live and not self._settings.loops:
                 self._watched.clear()
                 self._set_state("ended")
-                self._watched.wait()
+                while not self._stop.is_set() and not self._watched.wait(_POLL_S):
+                    pass
             elif is_live:
                 self._set_state("lost")
                 self._stop.wait(_RETRY_S)

@@ -194,8 +194,8 @@ def _analyze(job: Job, settings: LiveSettings, metrics: Metrics) -> None:
     options = SourceOptions(max_pixels=settings.source_options.max_pixels, prefetch_frames=2)
     # A video by its content, whatever its name: no image, playlist, folder or address.
     with (
-        closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline,
         VideoFile(job.folder / VIDEO, options) as source,
+        closing(open_pipeline(settings.model, **settings.pipeline)) as pipeline,
     ):
         if source.fps and source.frame_count and source.frame_count / source.fps > limits.video_s:
             raise _too_long(limits)

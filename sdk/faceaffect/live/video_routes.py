@@ -50,7 +50,9 @@ _NOT_FOUND: Final[dict[int | str, Any]] = {
             "required": True,
             "description": "The video file itself",
             "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+                "application/octet-stream": {
+                    "schema": {"type": "string", "format": "binary", "minLength": 1}
+                }
             },
         }
     },
