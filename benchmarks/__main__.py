@@ -17,6 +17,7 @@ BENCHMARKS = {
     "segments": "benchmarks.segment_parity",
     "methods": "benchmarks.methods",
     "reliability": "benchmarks.reliability",
+    "live": "benchmarks.live_load",
     "gpu": "benchmarks.gpu_record",
 }
 
