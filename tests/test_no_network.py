@@ -111,12 +111,22 @@ RUNTIMES = {
     "minisign": "import minisign, faceaffect.bundle.signature",
     "tensorrt": "import faceaffect.backends.tensorrt_backend, tensorrt",
     "tensorrt_rtx": "import faceaffect.backends.tensorrt_backend, tensorrt_rtx",
+    "fastapi": "import fastapi, faceaffect.live.app",
+    "uvicorn": "import uvicorn, faceaffect.live.run_server",
+    "websockets": "import websockets.sync.client, faceaffect.live.client",
+    "prometheus_client": "from faceaffect.live.metrics import Metrics; Metrics().text()",
+    "python_multipart": "import python_multipart, faceaffect.live.request_body",
     "fsspec": "import fsspec; fsspec.filesystem('file').ls('/')",
     "jinja2": "import faceaffect.pages.render, jinja2",
     "matplotlib": "import faceaffect.report.plots, matplotlib.figure; matplotlib.figure.Figure()",
 }
 """Package of an extra -> a program that imports and uses it as the SDK does."""
-MODULES = {"py-minisign": "minisign", "tensorrt-rtx": "tensorrt_rtx"}
+MODULES = {
+    "prometheus-client": "prometheus_client",
+    "py-minisign": "minisign",
+    "python-multipart": "python_multipart",
+    "tensorrt-rtx": "tensorrt_rtx",
+}
 """Requirement -> module, where the names differ."""
 NO_RUNTIME = {"train", "dev", "docs"}
 SOCKETS_ARE_THE_PURPOSE = {"ray"}  # distributes over machines, only on request

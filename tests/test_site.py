@@ -27,6 +27,7 @@ PAGES = [
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     if PYTHON_BLOCK.search(page.read_text(encoding="utf-8"))
 ]
+SERVER = "http://127.0.0.1:8750"
 REQUIRES = ("pandas", "matplotlib", "jinja2")
 
 
@@ -47,14 +48,28 @@ def expected_lines(code: str) -> Iterator[str]:
         yield match.group(1)
 
 
+@contextlib.contextmanager
+def server_of(code: str) -> Iterator[str]:
+    """Run a server for code that uses one, at any free port."""
+    if SERVER not in code:
+        yield SERVER
+        return
+    pytest.importorskip("fastapi", reason="needs the extra live")
+    from faceaffect.live.settings import LiveSettings
+    from tests.sdk.live.live_server import serve
+
+    with serve(LiveSettings(port=0)) as server:
+        yield server.address.rstrip("/")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_print_what_their_comments_say(page: Path, inputs: Path) -> None:
     blocks = PYTHON_BLOCK.findall(page.read_text(encoding="utf-8"))
     code = "\n".join(blocks)
     printed = io.StringIO()
     names: dict[str, object] = {"__name__": "page"}
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, str(page), "exec"), names)
+    with server_of(code) as address, contextlib.redirect_stdout(printed):
+        exec(compile(code.replace(SERVER, address), str(page), "exec"), names)
     assert printed.getvalue().splitlines() == list(expected_lines(code))
     assert code.count("print(") == len(list(expected_lines(code))), "each print shows its output"
 
