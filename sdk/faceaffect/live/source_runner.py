@@ -236,6 +236,8 @@ class SourceRunner:
                 self._metrics.dropped.labels(_KIND).inc()
                 continue
             yield frame
+        if not source.is_sequence:
+            self._stop.wait(_IMAGE_S)
 
     def _set_state(self, state: str) -> None:
         self.state = {**self.state, "state": state}

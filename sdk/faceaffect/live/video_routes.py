@@ -15,7 +15,9 @@ from faceaffect.live.service import Service, service_of
 from faceaffect.live.video_jobs import FILES, VIDEO, Job, Output, TooManyJobsError
 from faceaffect.pages import missing_packages
 
-router = APIRouter(tags=["videos"])
+router = APIRouter(
+    tags=["videos"], responses={422: {"model": Problem, "description": "A parameter is wrong"}}
+)
 REPORT_POLICY: Final = (
     "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline';"
     " script-src 'unsafe-inline'; img-src data:; media-src data:; font-src data:"

@@ -105,6 +105,7 @@ async def watch(socket: WebSocket) -> None:
             "content": {"text/event-stream": {"example": 'event: result\ndata: {"id": 3}\n\n'}},
         },
         404: {"model": Problem, "description": "The server has no source"},
+        422: {"model": Problem, "description": "A parameter is wrong"},
     },
     tags=["source"],
 )

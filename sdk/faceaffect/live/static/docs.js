@@ -10,6 +10,9 @@ const BODIES = {
   "/v1/videos": "--data-binary @clip.mp4",
 };
 
+// Text with `code` in it.
+const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", part) : part));
+
 function curl(method, path, operation) {
   const query = path === "/v1/videos" && method === "post" ? "?report=true" : path === "/v1/events" ? "?count=3" : "";
   const flags = [method === "get" ? "" : `-X ${method.toUpperCase()}`, operation.requestBody ? BODIES[path] : ""].filter(Boolean);
@@ -31,18 +34,18 @@ function table(titles, rows) {
 function article(method, path, operation) {
   const parts = [
     make("h3", [make("b", method.toUpperCase(), { className: "method" }), make("code", path)]),
-    make("p", operation.description ?? operation.summary ?? ""),
+    make("p", prose(operation.description ?? operation.summary ?? "")),
   ];
   const parameters = operation.parameters ?? [];
   if (parameters.length) {
     parts.push(table(["parameter", "type", "meaning"], parameters.map((one) => [
-      make("code", one.name), typeOf(one.schema), one.description ?? "",
+      make("code", one.name), typeOf(one.schema), prose(one.description ?? ""),
     ])));
   }
   parts.push(table(["status", "answer", "meaning"], Object.entries(operation.responses).map(([status, one]) => [
     status,
     Object.entries(one.content ?? {}).map(([kind, { schema }]) => (schema && kind.endsWith("json") ? typeOf(schema) : kind)).join(", "),
-    one.description ?? "",
+    prose((one.description ?? "").replace("Successful Response", "")),
   ])));
   parts.push(make("pre", curl(method, path, operation)));
   return make("article", parts, { className: "card", id: `${method}${path}` });
@@ -51,7 +54,7 @@ function article(method, path, operation) {
 function schemas(components) {
   return Object.entries(components).map(([name, schema]) => make("article", [
     make("h3", name),
-    make("p", schema.description ?? ""),
+    make("p", prose(schema.description ?? "")),
     table(["field", "type"], Object.entries(schema.properties ?? {}).map(([field, one]) => [make("code", field), typeOf(one)])),
   ], { className: "card", id: name }));
 }
@@ -63,7 +66,7 @@ async function show() {
     document.getElementById("about").textContent = "Log in on the live page first; then open this page again.";
     return;
   }
-  document.getElementById("about").textContent = description.info.description;
+  document.getElementById("about").append(...prose(description.info.description));
   for (const [path, operations] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       document.getElementById("requests").append(article(method, path, operation));

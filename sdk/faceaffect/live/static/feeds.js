@@ -20,6 +20,8 @@ class Feed {
   }
   lost() {
     if (this.isStopped) return;
+    this.isLost = this.isPaused; // the server closes streams that are silent: connect on resuming
+    if (this.isLost) return;
     this.onState("lost", "The connection was lost. Connecting again …");
     const wait = RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)];
     this.attempt += 1;
@@ -79,6 +81,7 @@ export class WatchFeed extends Feed {
   }
   setPaused(isPaused) {
     this.isPaused = isPaused;
+    if (!isPaused && this.isLost) { this.isLost = false; this.connect(); return; }
     for (; !isPaused && this.owed > 0; this.owed -= 1) this.acknowledge();
   }
   command(type, on = true) {
@@ -171,7 +174,8 @@ export class CameraFeed extends Feed {
   }
   setPaused(isPaused) {
     this.isPaused = isPaused;
-    if (!isPaused) this.capture();
+    if (isPaused) return;
+    if (this.isLost) { this.isLost = false; this.connect(); } else this.capture();
   }
   command(type, on = true) {
     if (this.link?.isOpen) this.link.command(type, on);

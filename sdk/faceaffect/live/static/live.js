@@ -77,6 +77,7 @@ function onState(state, text, source) {
   byId("notice-text").textContent = text || ({
     waiting: "Waiting for the first frame …",
     ended: "The video has ended.",
+    lost: "The source was lost. Opening it again …",
     failed: "The source of the server gives no images; its terminal says why. Trying again …",
     none: "See action units, expression, valence and arousal of your own face.\nImages go to this server only, and are not kept.",
   }[state] ?? "");

@@ -12,7 +12,7 @@ const PLATE = "rgb(8 11 16 / .78)";
 const PAPER = "#f4f6fa";
 const MUTED = "#aab2c0";
 const OTHER = "rgb(255 255 255 / .6)";
-const MARGIN = 14;
+const MARGIN = 14, LABEL_PX = 12.5, PLATE_PX = 24, GAP_PX = 8;
 const ACTIVE = "#ffb454"; // on video the dark theme's color always reads best
 
 export class Stage {
@@ -38,7 +38,8 @@ export class Stage {
     };
     const faces = [...result.faces].sort((a, b) => (a.track_id === selectedId) - (b.track_id === selectedId));
     for (const face of faces) this.drawContours(context, face.landmarks.map(place), face.track_id === selectedId);
-    for (const face of faces) this.drawFace(context, face, place, width, height, face.track_id === selectedId);
+    for (const face of faces) this.drawBrackets(context, face, place, face.track_id === selectedId);
+    this.drawLabels(context, faces, place, width, height, selectedId);
     this.moveInset(faces, place, width, height);
   }
   drawContours(context, points, isSelected) {
@@ -55,7 +56,7 @@ export class Stage {
     context.lineWidth = 1.4;
     context.stroke(path);
   }
-  drawFace(context, face, place, width, height, isSelected) {
+  drawBrackets(context, face, place, isSelected) {
     const [ax, ay] = place(face.box.slice(0, 2)), [bx, by] = place(face.box.slice(2));
     const x1 = Math.min(ax, bx), x2 = Math.max(ax, bx), y1 = ay, y2 = by;
     const arm = Math.max(8, Math.min(30, (x2 - x1) * 0.17));
@@ -68,36 +69,53 @@ export class Stage {
       context.lineTo(x, y + dy * arm);
     }
     context.stroke();
-    this.drawLabel(context, face, x1, y1, y2, width, isSelected);
   }
-  drawLabel(context, face, x1, y1, y2, width, isSelected) {
+  // Draws a plate per face, the selected one's first, where it covers no other plate.
+  drawLabels(context, faces, place, width, height, selectedId) {
+    const taken = [];
+    const order = [...faces].sort((a, b) => (b.track_id === selectedId) - (a.track_id === selectedId));
+    for (const face of order) {
+      const parts = this.labelParts(face, face.track_id === selectedId, faces.length);
+      const widths = parts.map(([text, , weight]) => {
+        context.font = `${weight} ${LABEL_PX}px ${this.colors.font}`;
+        return context.measureText(text).width;
+      });
+      const total = widths.reduce((sum, one) => sum + one + GAP_PX, -GAP_PX) + 18;
+      const [ax, top] = place(face.box.slice(0, 2)), [bx, bottom] = place(face.box.slice(2));
+      const left = Math.min(ax, bx), right = Math.max(ax, bx);
+      const places = [[left, top - 31], [left, bottom + 7], [right - total, top - 31], [left, top - 58], [left, top + 6]]
+        .map(([x, y]) => [Math.max(4, Math.min(x, width - total - 4)), y])
+        .filter(([, y]) => y >= 4 && y + PLATE_PX <= height - 4);
+      const isFree = ([x, y]) => taken.every(([ox, oy, wide]) =>
+        x + total + 3 < ox || x > ox + wide + 3 || y + PLATE_PX + 2 < oy || y > oy + PLATE_PX + 2);
+      const [x, y] = places.find(isFree) ?? places[0] ?? [4, 4];
+      taken.push([x, y, total]);
+      this.drawPlate(context, parts, widths, x, y, total);
+    }
+  }
+  labelParts(face, isSelected, count) {
     const share = face.expression ? Math.round(100 * face.expressions[face.expression]) : null;
     const units = face.active_aus.map((name) => name.slice(2)).join(" ");
-    const parts = [
+    const isLong = isSelected || count < 3;
+    return [
       [`Face ${face.track_id}`, PAPER, 600],
-      ...(face.expression ? [[`${face.expression} ${share} %`, this.colors.expressions[face.expression], 700]] : []),
-      ...(units && !isSelected ? [[`AU ${units}`, MUTED, 500]] : []),
+      ...(face.expression ? [[isLong ? `${face.expression} ${share} %` : face.expression, this.colors.expressions[face.expression], 700]] : []),
+      ...(units && !isSelected && isLong ? [[`AU ${units}`, MUTED, 500]] : []),
     ];
-    const size = 12.5, gap = 8;
+  }
+  drawPlate(context, parts, widths, x, y, total) {
     context.textBaseline = "middle";
-    const widths = parts.map(([text, , weight]) => {
-      context.font = `${weight} ${size}px ${this.colors.font}`;
-      return context.measureText(text).width;
-    });
-    const total = widths.reduce((sum, one) => sum + one + gap, -gap) + 18;
-    const x = Math.max(4, Math.min(x1, width - total - 4));
-    let y = y1 - 31;
-    if (y < 4) y = Math.max(4, y1 + 6);
+    context.textAlign = "left";
     context.fillStyle = PLATE;
     context.beginPath();
-    context.roundRect(x, y, total, 24, 7);
+    context.roundRect(x, y, total, PLATE_PX, 7);
     context.fill();
     let pen = x + 9;
     parts.forEach(([text, color, weight], index) => {
-      context.font = `${weight} ${size}px ${this.colors.font}`;
+      context.font = `${weight} ${LABEL_PX}px ${this.colors.font}`;
       context.fillStyle = color;
-      context.fillText(text, pen, y + 12.5);
-      pen += widths[index] + gap;
+      context.fillText(text, pen, y + PLATE_PX / 2 + .5);
+      pen += widths[index] + GAP_PX;
     });
   }
   // Keeps the plane off the faces: it goes to the side where it covers less of them.
