@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FPS = 30
 POLL_S = 0.25
 JPEG_QUALITY = 85
-SETTLE_S = 1.0
+SETTLE_S = 0.5
 SOAK_POLL_S = 5.0
 
 
@@ -236,7 +236,7 @@ def measure(clip: Path, clients: int, seconds: float, soak_frames: int, drops: i
     load = SystemLoadMonitor()
     jpegs = read_jpegs(clip)
     with start_server() as server:
-        asyncio.run(run_cameras(server, jpegs, clients, 2.0))  # opens the pipelines
+        asyncio.run(run_cameras(server, jpegs, clients, min(2.0, seconds)))  # opens the pipelines
         cpu_s, started_s = server.cpu_s(), time.perf_counter()
         seen, queue = asyncio.run(run_cameras(server, jpegs, clients, seconds))
         elapsed_s = time.perf_counter() - started_s

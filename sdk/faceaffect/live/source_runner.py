@@ -82,8 +82,8 @@ class Viewer:
 class SourceRunner:
     """The thread that reads and analyzes the source.
 
-    A file is played at its own speed and begins with the first viewer; a camera or stream that is
-    lost is opened again.
+    A file is played at its own speed while somebody watches; a camera or stream that is lost is
+    opened again.
     """
 
     def __init__(self, settings: LiveSettings, pool: PipelinePool, metrics: Metrics) -> None:
@@ -179,8 +179,7 @@ class SourceRunner:
             if not is_live and not self._settings.loops:
                 self._watched.clear()
                 self._set_state("ended")
-                while not self._stop.is_set() and not self._watched.wait(_POLL_S):
-                    pass
+                self._wait_for_replay()
             elif is_live:
                 self._set_state("lost")
                 self._stop.wait(_RETRY_S)
@@ -196,7 +195,7 @@ class SourceRunner:
             "state": "playing",
         }
         if not source.is_live:
-            self._watched.wait()
+            self._wait_for_viewers()
         self._pipeline.reset(track_ids=not source.is_live)  # a file shows the same faces again
         self._pipeline.prefetch_detections(source)
         start_s = self._time_s
@@ -215,6 +214,14 @@ class SourceRunner:
             self._publish(analyzed, start_s + frame.time_s, self._dropped + source.dropped)
             self._count += 1
         self._dropped += source.dropped
+
+    def _wait_for_viewers(self) -> None:
+        while not self._viewers and not self._stop.wait(_POLL_S):
+            pass
+
+    def _wait_for_replay(self) -> None:
+        while not self._stop.is_set() and not self._watched.wait(_POLL_S):
+            pass
 
     def _paced(self, source: Source) -> Iterator[Frame]:
         """Yield the frames of a file when they are due; leave out those that are too late."""

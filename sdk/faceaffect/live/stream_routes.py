@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 import time
 from collections import deque
 from contextlib import suppress
@@ -169,7 +170,9 @@ class StreamSession:
 
         try:
             analyzed = await pool.run(pool.analyze, _KIND, pipeline, decode, item.received_ns)
-        except ValueError as error:
+        except Exception as error:  # one odd frame must not end the stream
+            if not isinstance(error, ValueError):
+                print(f"faceaffect: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             await self._refuse(error, item.id)
             return
         await self._send(self._result(item, analyzed))

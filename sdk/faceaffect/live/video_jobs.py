@@ -33,6 +33,7 @@ FILES: Final[dict[Output, str]] = {
 }
 VIDEO: Final = "upload"
 _KIND: Final = "video"
+_MAX_FPS: Final = 240
 
 
 class TooManyJobsError(FaceAffectError, RuntimeError):
@@ -191,7 +192,7 @@ class VideoJobs:
 
 def _analyze(job: Job, settings: LiveSettings, metrics: Metrics) -> None:
     limits = settings.limits
-    options = SourceOptions(max_pixels=settings.source_options.max_pixels, prefetch_frames=2)
+    options = SourceOptions(max_pixels=limits.image_pixels, prefetch_frames=2)
     # A video by its content, whatever its name: no image, playlist, folder or address.
     with (
         VideoFile(job.folder / VIDEO, options) as source,
@@ -231,7 +232,7 @@ def _write_outputs(
         for frame in source:
             if job.is_canceled.is_set():
                 raise CanceledError("canceled")
-            if frame.time_s > limits.video_s:
+            if frame.time_s > limits.video_s or job.frames > limits.video_s * _MAX_FPS:
                 raise _too_long(limits)
             faces, affect = pipeline.analyze(frame)
             named = replace(frame, source=job.name)

@@ -46,6 +46,7 @@ _NOT_FOUND: Final[dict[int | str, Any]] = {
         413: {"model": Problem, "description": "Too large"},
         501: {"model": Problem, "description": "A package for reports is missing"},
         503: {"model": Problem, "description": "Too many videos wait; try again"},
+        507: {"model": Problem, "description": "The disk of the server is full"},
     },
     openapi_extra={
         "requestBody": {
@@ -98,7 +99,12 @@ async def _receive(request: Request, service: Service, job: Job) -> None:
     with (job.folder / VIDEO).open("wb") as file:
         async for chunk in chunks_of(request, limits.video_bytes, limits.idle_s):
             size += len(chunk)
-            await asyncio.to_thread(file.write, chunk)
+            try:
+                await asyncio.to_thread(file.write, chunk)
+            except OSError as error:
+                raise RefusedRequestError(
+                    507, "no_space", f"cannot be stored ({error.strerror})"
+                ) from None
     if not size:
         raise RefusedRequestError(400, "empty", "expected a video, got an empty body")
 

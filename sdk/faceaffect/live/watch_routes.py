@@ -25,17 +25,17 @@ _HEARTBEAT_S: Final = 15.0
 
 
 class WatchSession:
-    """One page: gets the newest message whenever it has confirmed the one before the last."""
+    """One viewer: a page, which confirms messages and gets the newest one then, or a program."""
 
-    def __init__(self, socket: WebSocket, runner: SourceRunner) -> None:
-        """Serve `socket`."""
+    def __init__(self, socket: WebSocket, runner: SourceRunner, takes_images: bool) -> None:
+        """Serve `socket`, with images or with results only."""
         self._socket = socket
         self._runner = runner
-        self._viewer = Viewer(takes_images=True)
+        self._viewer = Viewer(takes_images)
         self._credit = asyncio.Semaphore(IN_FLIGHT)
 
     async def run(self) -> None:
-        """Serve until the page goes."""
+        """Serve until the viewer goes."""
         self._runner.add(self._viewer)
         tasks = [asyncio.create_task(self._receive_all()), asyncio.create_task(self._send_all())]
         try:
@@ -71,11 +71,15 @@ class WatchSession:
     async def _send_all(self) -> None:
         await self._send({"type": "state", "source": self._runner.state})
         while True:
-            await self._credit.acquire()
+            if self._viewer.takes_images:
+                await self._credit.acquire()
             message, rows = await self._viewer.take()
             text = message.text
             if rows or self._viewer.takes_rows:
                 text = f'{text[:-1]},"rows":{json.dumps(rows)}}}'
+            if not self._viewer.takes_images:
+                await self._socket.send_text(text)
+                continue
             head = text.encode()
             await self._socket.send_bytes(_LENGTH.pack(len(head)) + head + message.image)
 
@@ -84,15 +88,20 @@ class WatchSession:
 
 
 @router.websocket("/v1/watch")
-async def watch(socket: WebSocket) -> None:
-    """Send images and results of the server's source; docs/live.md describes the messages."""
+async def watch(socket: WebSocket, images: bool = True) -> None:
+    """Send the server's source; docs/live.md describes the messages.
+
+    Args:
+        socket: The viewer.
+        images: Whether to send images with the results, for pages; results are sent as JSON else.
+    """
     await socket.accept()
     runner = service_of(socket).runner
     if runner is None:
         await socket.close(_NO_SOURCE, "the server has no source")
         return
     with suppress(WebSocketDisconnect, RuntimeError, KeyError):
-        await WatchSession(socket, runner).run()
+        await WatchSession(socket, runner, images).run()
 
 
 @router.get(

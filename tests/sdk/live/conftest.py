@@ -19,7 +19,7 @@ def demo(trained: None) -> Path:
     return DEMO
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(demo: Path) -> Iterator[LiveServer]:
     from faceaffect.live.settings import LiveSettings
     from tests.sdk.live.live_server import serve

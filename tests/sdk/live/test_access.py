@@ -9,6 +9,7 @@ import pytest
 from faceaffect.live.access import COOKIE, Access
 from faceaffect.live.settings import LiveError, LiveSettings
 
+REQUIRES = ("fastapi", "prometheus_client")
 TOKEN = "a-token-of-some-length"
 HERE = {"host": "127.0.0.1:8750"}
 

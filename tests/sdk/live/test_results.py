@@ -12,6 +12,8 @@ import faceaffect as fa
 from faceaffect.drawing.palette import EXPRESSION_COLORS
 from faceaffect.live.results import face_results, model_result, source_label
 
+REQUIRES = ("fastapi",)
+
 
 def test_results_are_the_arrays_rounded(demo: Path) -> None:
     frame = fa.analyze(str(demo))[100]

@@ -54,6 +54,16 @@ def test_a_file_is_played_at_its_own_speed_and_loops(server: LiveServer) -> None
     assert all(len(result["faces"]) == 1 for result in results[-5:])
 
 
+def test_programs_watch_results_without_images(server: LiveServer) -> None:
+    from websockets.sync.client import connect
+
+    address = f"{server.address.replace('http', 'ws')}v1/watch?images=false"
+    with connect(address, compression=None) as socket:
+        messages = [json.loads(socket.recv(5)) for _ in range(8)]
+    assert [message["type"] for message in messages] == ["state"] + 7 * ["result"]
+    assert messages[-1]["faces"][0]["track_id"] == 1
+
+
 def test_a_file_ends_and_is_played_again(demo: Path) -> None:
     """The socket of a page: state, results with images, the end, and the start anew."""
     from websockets.sync.client import connect

@@ -124,7 +124,7 @@ def test_reset_and_baseline_are_obeyed(client: LiveClient, frames: list[np.ndarr
             face = stream.analyze(smile, time_s=time_s)["faces"][0]
             return [face["action_units"][name] or 0.0 for name in fa.AU_NAMES]
 
-        before = probabilities(0)
+        before = [probabilities(time_s - 10) for time_s in times_s][-1]
         stream.command("baseline")
         assert stream.receive() == {"type": "done", "of": "baseline", "on": True}
         during = [probabilities(time_s) for time_s in times_s[1:]][-1]
