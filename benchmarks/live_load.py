@@ -13,12 +13,8 @@ import asyncio
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +23,8 @@ import numpy as np
 from websockets.asyncio.client import connect
 
 import faceaffect as fa
+from benchmarks.live_page import page_lines
+from benchmarks.live_server import Server, start_server
 from faceaffect.bench.machine import describe_machine
 from faceaffect.bench.machine_load import SystemLoadMonitor
 from faceaffect.live.stream_messages import pack_frame
@@ -47,54 +45,6 @@ class Client:
     dropped: int = 0
     latency_ms: list[float] = field(default_factory=list)
     analyze_ms: list[float] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server: address with a slash at its end, process id."""
-
-    address: str
-    pid: int
-
-    @property
-    def stream(self) -> str:
-        return f"{self.address.replace('http', 'ws')}v1/stream"
-
-    def metric(self, name: str) -> float:
-        with urllib.request.urlopen(f"{self.address}metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
-
-    def connections(self) -> int:
-        """Open requests and WebSockets besides the one that asks."""
-        return int(self.metric("faceaffect_connections")) - 1
-
-    def memory_mb(self) -> float:
-        """Resident memory."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-    def open_files(self) -> int:
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
-
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def start_server() -> Iterator[Server]:
-    command = [sys.executable, "-m", "faceaffect", "serve", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        if not line.startswith("page: "):
-            raise RuntimeError(line + process.stderr.read())
-        try:
-            yield Server(line.removeprefix("page: ").strip(), process.pid)
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
 
 
 def read_jpegs(clip: Path) -> list[bytes]:
@@ -231,11 +181,18 @@ def soak_lines(memory: list[tuple[int, float]], seconds: float) -> list[str]:
     ]
 
 
-def measure(clip: Path, clients: int, seconds: float, soak_frames: int, drops: int) -> str:
+def measure(
+    clip: Path,
+    clients: int,
+    seconds: float,
+    soak_frames: int,
+    drops: int,
+    page_seconds: float = 0.0,
+) -> str:
     """Run all parts, and return the record."""
     load = SystemLoadMonitor()
     jpegs = read_jpegs(clip)
-    with start_server() as server:
+    with start_server("serve") as server:
         asyncio.run(run_cameras(server, jpegs, clients, min(2.0, seconds)))  # opens the pipelines
         cpu_s, started_s = server.cpu_s(), time.perf_counter()
         seen, queue = asyncio.run(run_cameras(server, jpegs, clients, seconds))
@@ -255,6 +212,7 @@ def measure(clip: Path, clients: int, seconds: float, soak_frames: int, drops: i
         started_s = time.perf_counter()
         memory = asyncio.run(run_soak(server, jpegs, clients, soak_frames))
         lines += soak_lines(memory, time.perf_counter() - started_s)
+    lines += page_lines(clip, page_seconds) if page_seconds else []
     head = [
         f"# Live server: {clip.name}, {len(jpegs)} frames as JPEG",
         "",
@@ -276,12 +234,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of the load")
     parser.add_argument("--soak-frames", type=int, default=3600 * FPS)
     parser.add_argument("--drops", type=int, default=200, help="connections that are dropped")
+    parser.add_argument("--page-seconds", type=float, default=10.0, help="0 leaves out the page")
     parser.add_argument("--record", type=Path, default=None)
     options = parser.parse_args(argv)
     if not options.clip.is_file():
         parser.error(f"--clip must be a video file, got {options.clip}")
     text = measure(
-        options.clip, options.clients, options.seconds, options.soak_frames, options.drops
+        options.clip,
+        options.clients,
+        options.seconds,
+        options.soak_frames,
+        options.drops,
+        options.page_seconds,
     )
     sys.stdout.write(text)
     if options.record:
