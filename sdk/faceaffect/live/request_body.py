@@ -69,6 +69,7 @@ class _MemoryParser(MultiPartParser):
     """Keeps files in memory; the body has been limited before."""
 
     spool_max_size = 1 << 40
+    max_file_size = spool_max_size  # its name in older releases
 
 
 def is_multipart(request: Request) -> bool:

@@ -19,7 +19,7 @@ from faceaffect.live.results import FrameResult, SourceResult, face_results, sou
 from faceaffect.live.settings import LiveSettings
 from faceaffect.sinks.columns import rows_for_frame
 from faceaffect.sinks.row_formats import CsvFormat
-from faceaffect.sources.open_source import open_source
+from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import Source, SourceError
 from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Frame
@@ -87,11 +87,17 @@ class SourceRunner:
     """
 
     def __init__(self, settings: LiveSettings, pool: PipelinePool, metrics: Metrics) -> None:
-        """Prepare for `settings.source`; `start` begins."""
+        """Prepare for `settings.source`; `start` begins.
+
+        Raises:
+            SourceError: A file cannot be opened. Cameras and streams may come later.
+        """
         self._settings = settings
         self._pool = pool
         self._metrics = metrics
         self._uri = settings.source or ""
+        if not is_live(self._uri):
+            open_source(self._uri, settings.source_options).close()
         self._stop = threading.Event()
         self._watched = threading.Event()
         self._viewers: tuple[Viewer, ...] = ()
@@ -166,7 +172,7 @@ class SourceRunner:
             try:
                 with open_source(self._uri, self._settings.source_options) as source:
                     self._play(source)
-                    is_live = source.is_live
+                    ends = not source.is_live
             except SourceError as error:
                 print(f"faceaffect: {error}", file=sys.stderr, flush=True)
                 self._set_state("failed")
@@ -176,11 +182,11 @@ class SourceRunner:
                 print(f"faceaffect: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
                 self._set_state("failed")
                 return
-            if not is_live and not self._settings.loops:
+            if ends and not self._settings.loops:
                 self._watched.clear()
                 self._set_state("ended")
                 self._wait_for_replay()
-            elif is_live:
+            elif not ends:
                 self._set_state("lost")
                 self._stop.wait(_RETRY_S)
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 
@@ -96,17 +97,19 @@ def test_a_file_ends_and_is_played_again(demo: Path) -> None:
             assert text_of(socket.recv(5))["type"] == "result"
 
 
-def test_a_source_that_cannot_be_opened_is_told(tmp_path: Path, trained: None) -> None:
-    missing = tmp_path / "missing.mp4"
-    with serve(LiveSettings(source=str(missing), port=0)) as server:
-        assert server.service.runner is not None
-        import httpx
+def test_a_file_that_cannot_be_opened_is_refused_at_once(tmp_path: Path, trained: None) -> None:
+    with pytest.raises(fa.SourceError, match=r"missing\.mp4"):
+        LiveServer(LiveSettings(source=str(tmp_path / "missing.mp4"), port=0))
 
-        for _ in range(100):
-            answer = httpx.get(f"{server.address}readyz")
-            if answer.status_code == 503 and "failed" in answer.text:
+
+def test_a_camera_that_cannot_be_opened_is_told(trained: None) -> None:
+    with serve(LiveSettings(source="v4l2:///dev/video97", port=0)) as server:
+        answers = set()
+        for _ in range(200):
+            answers.add(httpx.get(f"{server.address}readyz").text)
+            if "the source has failed\n" in answers:
                 break
-        model = LiveClient(server.address).model()
-        assert model["source"] is not None
-        assert (model["source"]["name"], model["source"]["state"]) == ("missing.mp4", "failed")
-        assert str(tmp_path) not in json.dumps(model)
+        assert "the source has failed\n" in answers
+        source = LiveClient(server.address).model()["source"]
+        assert source is not None
+        assert (source["name"], source["state"]) == ("video97", "failed")

@@ -147,7 +147,7 @@ export class CameraFeed extends Feed {
     } else this.done(message);
   }
   capture() {
-    if (this.isStopped || this.isPaused || this.pending || this.isWaiting) return;
+    if (!this.video || this.isStopped || this.isPaused || this.pending || this.isWaiting) return;
     this.isWaiting = true;
     const next = () => { this.isWaiting = false; this.send(); };
     if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(next);

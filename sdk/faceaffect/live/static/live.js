@@ -155,7 +155,9 @@ function showNumbers() {
   while (page.shownAt.length && page.shownAt[0] < now - WINDOW_MS) page.shownAt.shift();
   if (!page.frame) return;
   const { result } = page.frame;
-  byId("rate").textContent = `${Math.round(page.shownAt.length / (WINDOW_MS / 1000))} fps · ${result.dropped} dropped`;
+  const spanMs = page.shownAt.at(-1) - page.shownAt[0];
+  const rate = page.shownAt.length > 1 ? 1000 * (page.shownAt.length - 1) / spanMs : page.shownAt.length;
+  byId("rate").textContent = `${Math.round(rate)} fps · ${result.dropped} dropped`;
   if (page.analyzeMs.length) {
     byId("latency").textContent = `${milliseconds(share(page.analyzeMs, .5))} ms p50 · ${milliseconds(share(page.analyzeMs, .99))} ms p99`;
     byId("latency").title = `Analysis of a frame: median and 99th percentile${page.roundTripMs.length

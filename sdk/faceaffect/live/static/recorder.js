@@ -1,4 +1,5 @@
 // Keeps rows, events and, only if asked, the shown video in this browser until they are saved.
+const VIDEO_TYPES = ["video/webm", "video/mp4"];
 const csv = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 export class Recorder {
@@ -10,7 +11,8 @@ export class Recorder {
     Object.assign(this, { isOn: true, header: "", rows: [], events: [], count: 0, chunks: [], media: null });
     this.name = `faceaffect_${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`;
     if (!withVideo) return;
-    this.media = new MediaRecorder(this.canvas.captureStream(30), { mimeType: "video/webm" });
+    const mimeType = VIDEO_TYPES.find((type) => MediaRecorder.isTypeSupported(type));
+    this.media = new MediaRecorder(this.canvas.captureStream(30), { mimeType });
     this.media.ondataavailable = (event) => this.chunks.push(event.data);
     this.media.start(1000);
   }
@@ -39,8 +41,8 @@ export class Recorder {
       files.push([`${this.name}_events.csv`, `${this.events.length} events`, new Blob(["time_s,number,label\n", ...lines], text)]);
     }
     if (this.chunks.length) {
-      const blob = new Blob(this.chunks, { type: "video/webm" });
-      files.push([`${this.name}.webm`, `${(blob.size / 1e6).toFixed(1)} MB`, blob]);
+      const blob = new Blob(this.chunks, { type: this.media.mimeType });
+      files.push([`${this.name}.${blob.type.includes("mp4") ? "mp4" : "webm"}`, `${(blob.size / 1e6).toFixed(1)} MB`, blob]);
     }
     return files;
   }
