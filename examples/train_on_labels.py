@@ -1,9 +1,8 @@
 """Your own labels for training: `python examples/train_on_labels.py labels.csv DATA`.
 
 labels.csv has the columns `video,frame,AU1,AU2,AU4,...` with 0 or 1 for all twelve action units
-(frames from 0; those without a row, or with an empty cell, are not used). DATA gets crops and
-labels in the layout of Aff-Wild2, every fourth video for validation. Then
-`python -m training train M1 --preset compact --data DATA --out run` trains a method on them.
+(frames from 0; those without a row, or with an empty cell, are not used). DATA gets the layout of
+Aff-Wild2, every fourth video for validation; train with `python -m training train M1 --data DATA`.
 """
 
 from __future__ import annotations
