@@ -19,6 +19,7 @@ BENCHMARKS = {
     "reliability": "benchmarks.reliability",
     "live": "benchmarks.live_load",
     "gpu": "benchmarks.gpu_record",
+    "packaging": "benchmarks.packaging",
 }
 
 
