@@ -155,7 +155,7 @@ def test_a_recording_holds_rows_and_events(visit: Visit, demo: Path, tmp_path: P
     rows, events = pandas.read_csv(files[0]), pandas.read_csv(files[1])
     assert tuple(rows.columns) == COLUMN_NAMES
     assert np.diff(rows["frame"]).max() == 1  # also frames that were not shown have rows
-    assert len(rows) > 40
+    assert len(rows) > 20
     assert events["number"].tolist() == [1, 2]
     assert rows["time_s"].min() <= events["time_s"].min() <= rows["time_s"].max()
     # The rows are those of the file analyzed at once; its six seconds are played in a loop.
@@ -202,6 +202,10 @@ def test_two_viewers_see_the_same_source(visit: Visit, server: LiveServer) -> No
     second.goto(server.address)
     wait_for_live(visit.page)
     wait_for_live(second)
+    for _ in range(100):  # those of earlier pages may still be leaving
+        if server.service.viewers == 2:
+            break
+        second.wait_for_timeout(50)
     assert server.service.viewers == 2
     second.close()
 

@@ -111,10 +111,10 @@ def test_connections_are_limited_and_silent_ones_closed(trained: None) -> None:
             answer = httpx.get(f"{server.address}v1/model")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         silent = socket.create_connection(address_of(server))
-        silent.settimeout(5)
+        silent.settimeout(10)
         started_s = time.monotonic()
         assert silent.recv(1) == b""
-        assert 0.3 < time.monotonic() - started_s < 3
+        assert 0.3 < time.monotonic() - started_s < 10
         silent.close()
         assert httpx.get(f"{server.address}healthz").status_code == 200
 

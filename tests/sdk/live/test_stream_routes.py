@@ -140,7 +140,7 @@ def test_reset_and_baseline_are_obeyed(client: LiveClient, frames: list[np.ndarr
 
 
 def test_too_many_streams_silence_and_large_messages_end(demo: Path) -> None:
-    limits = Limits(streams=1, idle_s=0.6, image_bytes=20_000, connections=3)
+    limits = Limits(streams=1, idle_s=1.5, image_bytes=20_000, connections=3)
     with serve(LiveSettings(port=0, limits=limits)) as server:
         with connect(socket_of(server)) as first, connect(socket_of(server)) as second:
             for socket in (first, second):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -28,6 +27,13 @@ def http(server: LiveServer) -> Iterator[httpx.Client]:
 
 def folders(server: LiveServer) -> list[str]:
     return [path.name for path in server.service.jobs._folder.path.iterdir()]
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    deadline_s = time.monotonic() + 10
+    while not is_so() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    return is_so()
 
 
 def without_source(text: str) -> list[str]:
@@ -86,31 +92,26 @@ def test_uploads_that_are_no_video_fail_without_telling_paths(http: httpx.Client
     assert http.post("v1/videos").json()["code"] == "empty"
 
 
-def test_jobs_are_limited_canceled_and_expire(demo: Path, tmp_path: Path) -> None:
-    long = tmp_path / "long.ts"
-    shutil.copy(demo, long)
-    limits = Limits(jobs=2, keep_s=0.5, video_bytes=demo.stat().st_size)
+def test_jobs_are_limited_canceled_and_expire(demo: Path) -> None:
+    limits = Limits(jobs=2, keep_s=2.0, video_bytes=demo.stat().st_size)
     with (
         serve(LiveSettings(port=0, limits=limits)) as server,
         httpx.Client(base_url=server.address) as http,
     ):
         content = demo.read_bytes()
         assert http.post("v1/videos", content=content + b"x").status_code == 413
-        jobs = [http.post("v1/videos", content=content).json() for _ in range(3)]
-        assert [job.get("state", job.get("code")) for job in jobs[1:]] == ["queued", "busy"]
-        assert len(http.get("v1/videos").json()) == 2
-        for job in jobs[:2]:  # the first runs, the second waits
+        answers = [http.post("v1/videos", content=content).json() for _ in range(6)]
+        jobs = [answer for answer in answers if "id" in answer]
+        assert len(jobs) >= 2
+        assert {answer["code"] for answer in answers if "code" in answer} == {"busy"}
+        for job in jobs:  # one runs, or is done, and one waits
             assert http.delete(f"v1/videos/{job['id']}").status_code == 204
         assert http.get("v1/videos").json() == []
-        deadline_s = time.monotonic() + 10
-        while folders(server) and time.monotonic() < deadline_s:
-            time.sleep(0.02)
-        assert folders(server) == []
+        assert eventually(lambda: folders(server) == [])
         client = LiveClient(server.address)
         job = client.wait(client.submit_video(demo), 30)
-        assert 0 < job["expires_s"] <= 0.5
-        time.sleep(0.6)
-        assert http.get(f"v1/videos/{job['id']}").status_code == 404
+        assert 0 < job["expires_s"] <= 2
+        assert eventually(lambda: http.get(f"v1/videos/{job['id']}").status_code == 404)
         assert folders(server) == []
         root = server.service.jobs._folder.path
         client.submit_video(demo)
