@@ -33,7 +33,8 @@ class GroupedCommand(click.Command):
         records: dict[str, tuple[str, str]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            # Arguments are explained in the text; click 8.3 and later have records of them, too.
+            if record is not None and isinstance(parameter, click.Option):
                 records[max(parameter.opts, key=len)] = (option_names(record[0]), record[1])
         for title, names in self.sections.items():
             _write_section(formatter, title, [records.pop(name) for name in names])

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from faceaffect.errors import FaceAffectError
+from faceaffect.live import examples
 from faceaffect.live.encoded_image import RefusedImageError, decode_image
 from faceaffect.live.pipeline_pool import BusyError
 from faceaffect.live.request_body import (
@@ -54,6 +55,7 @@ _BODY: Final[dict[str, Any]] = {
     "/v1/images",
     response_model=ImagesResult,
     responses={
+        200: examples.IMAGES,
         400: {"model": Problem, "description": "Not an image, or a malformed form"},
         408: {"model": Problem, "description": "The body came too slowly"},
         413: {"model": Problem, "description": "Too large, or too many images"},

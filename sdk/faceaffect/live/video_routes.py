@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
+from faceaffect.live import examples
 from faceaffect.live.request_body import RefusedRequestError, chunks_of
 from faceaffect.live.results import JobResult, Problem
 from faceaffect.live.service import Service, service_of
@@ -41,6 +42,7 @@ _NOT_FOUND: Final[dict[int | str, Any]] = {
     status_code=202,
     response_model=JobResult,
     responses={
+        202: examples.JOB,
         400: {"model": Problem, "description": "The client has gone, or the body is empty"},
         408: {"model": Problem, "description": "The body came too slowly"},
         413: {"model": Problem, "description": "Too large"},
@@ -117,7 +119,7 @@ async def jobs(request: Request) -> list[JobResult]:
     return [job.result(keep_s) for job in service.jobs.list()]
 
 
-@router.get("/v1/videos/{id}", responses=_NOT_FOUND)
+@router.get("/v1/videos/{id}", responses={**_NOT_FOUND, 200: examples.JOB})
 async def job(request: Request, id: JobId) -> JobResult:
     """Tell the state of a job."""
     service = service_of(request)

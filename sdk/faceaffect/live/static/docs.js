@@ -48,6 +48,11 @@ function article(method, path, operation) {
     prose((one.description ?? "").replace("Successful Response", "")),
   ])));
   parts.push(make("pre", curl(method, path, operation)));
+  const example = Object.values(operation.responses).flatMap((one) => Object.values(one.content ?? {})).find((one) => one.example);
+  if (example) {
+    const text = typeof example.example === "string" ? example.example : JSON.stringify(example.example, null, 2);
+    parts.push(make("details", [make("summary", "example of an answer"), make("pre", text)]));
+  }
   return make("article", parts, { className: "card", id: `${method}${path}` });
 }
 
