@@ -33,7 +33,7 @@ class GroupedCommand(click.Command):
         records: dict[str, tuple[str, str]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            # Arguments are explained in the text; click 8.3 and later have records of them, too.
+            # Arguments are explained in the text; some releases of click have records of them, too.
             if record is not None and isinstance(parameter, click.Option):
                 records[max(parameter.opts, key=len)] = (option_names(record[0]), record[1])
         for title, names in self.sections.items():

@@ -1,4 +1,4 @@
-// Client of a faceaffect server, for its own pages and for Node 22 and later.
+// Client of a faceaffect server, for its own pages, and for Node 22 where the server has no token.
 export class FaceAffect {
   constructor(address = globalThis.location?.origin, token = "") {
     this.address = address.replace(/\/$/, "");

@@ -32,6 +32,7 @@ let panel, strip;
 
 function onFrame(frame) {
   const { result } = frame;
+  page.frame?.image.close?.(); // frees the pixels before the garbage collector does
   page.frame = frame;
   if (result.time_s < page.now) { page.histories.clear(); page.events = []; } // another run of the source
   const before = page.now;
@@ -286,6 +287,9 @@ async function start() {
   narrow.addEventListener("change", placePlane);
   placePlane();
   addEventListener("keydown", onKey);
+  document.addEventListener("visibilitychange", () => { // a hidden page costs nothing
+    if (!page.isPaused && !recorder.isOn) page.feed.setPaused(document.hidden);
+  });
   addEventListener("resize", () => { page.isDirty = true; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
   byId("feed").hidden = !model.source;
