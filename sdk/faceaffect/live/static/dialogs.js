@@ -29,6 +29,7 @@ export async function offerFiles(files) {
     item.append(link);
     return item;
   }));
+  byId("save-dialog").oncancel = (event) => event.preventDefault(); // Escape must not lose it
   await ask("save-dialog");
   addresses.forEach((address) => URL.revokeObjectURL(address));
 }

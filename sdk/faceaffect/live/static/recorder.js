@@ -1,5 +1,6 @@
 // Keeps rows, events and, only if asked, the shown video in this browser until they are saved.
 const VIDEO_TYPES = ["video/webm", "video/mp4"];
+const counted = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 const csv = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 export class Recorder {
@@ -35,14 +36,14 @@ export class Recorder {
       this.media.stream.getTracks().forEach((track) => track.stop());
     }
     const text = { type: "text/csv" };
-    const files = [[`${this.name}.csv`, `${this.count} rows`, new Blob([this.header, ...this.rows], text)]];
+    const files = [[`${this.name}.csv`, counted(this.count, "row"), new Blob([this.header, ...this.rows], text)]];
     if (this.events.length) {
       const lines = this.events.map((one) => `${one.time.toFixed(6)},${one.number},${csv(one.label)}\n`);
-      files.push([`${this.name}_events.csv`, `${this.events.length} events`, new Blob(["time_s,number,label\n", ...lines], text)]);
+      files.push([`${this.name}_events.csv`, counted(this.events.length, "event"), new Blob(["time_s,number,label\n", ...lines], text)]);
     }
     if (this.chunks.length) {
       const blob = new Blob(this.chunks, { type: this.media.mimeType });
-      files.push([`${this.name}.${blob.type.includes("mp4") ? "mp4" : "webm"}`, `${(blob.size / 1e6).toFixed(1)} MB`, blob]);
+      files.push([`${this.name}.${blob.type.includes("mp4") ? "mp4" : "webm"}`, blob.size < 1e6 ? `${Math.ceil(blob.size / 1e3)} kB` : `${(blob.size / 1e6).toFixed(1)} MB`, blob]);
     }
     return files;
   }
