@@ -19,6 +19,7 @@ import faceaffect as fa
 from faceaffect.live.run_server import LiveServer
 from faceaffect.live.settings import LiveSettings
 from faceaffect.sinks.columns import COLUMN_NAMES
+from faceaffect.summary.summarize import summarize_files
 from tests.sdk.live.live_server import CHROMIUM, serve
 
 REQUIRES = ("fastapi", "uvicorn", "prometheus_client", "websockets")
@@ -163,6 +164,8 @@ def test_a_recording_holds_rows_and_events(visit: Visit, demo: Path, tmp_path: P
     position = np.rint(rows["time_s"] * 30).astype(int) % len(whole)
     error = np.abs(rows["valence"].to_numpy() - whole["valence"].to_numpy()[position])
     assert np.median(error) < 0.02
+    (person,) = summarize_files([files[0]], None, [])
+    assert person["covered_s"] > 1
     import av
 
     with av.open(str(files[2])) as video:
