@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.live.metrics import Metrics
 from faceaffect.live.pipeline_pool import Analyzed, PipelinePool
@@ -26,12 +27,18 @@ from faceaffect.types import Frame
 
 JPEG_QUALITY: Final = 82
 MAX_SHOWN_PX: Final = 1280
+MAX_HELD_ROWS: Final = 18_000
+"""Frames whose rows are held for a viewer: ten minutes at 30 frames per second."""
 _LATE_S: Final = 0.1
 _IMAGE_S: Final = 1.0
 _RETRY_S: Final = 3.0
 _POLL_S: Final = 0.2
 _KIND: Final = "source"
 _CSV: Final = CsvFormat()
+
+
+class LateViewerError(FaceAffectError, RuntimeError):
+    """A viewer that asked for all rows and takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +64,30 @@ class Viewer:
         self.dropped = 0
         self._newest: Message | None = None
         self._rows: list[str] = []
+        self._is_late = False
         self._changed = Event()
 
     def offer(self, message: Message) -> None:
         """Replace the message that waits."""
         self.dropped += self._newest is not None
-        if self.takes_rows:
+        if self.takes_rows and not self._is_late:
             self._rows.append(message.rows)
+            self._is_late = len(self._rows) > MAX_HELD_ROWS
         self._newest = message
         self.is_waiting = False
         self._changed.set()
 
     async def take(self) -> tuple[Message, str]:
-        """Wait for a message; return it with the rows of it and of those that it replaced."""
+        """Wait for a message; return it with the rows of it and of those that it replaced.
+
+        Raises:
+            LateViewerError: It takes no messages, and the rows for it have become too many.
+        """
         while self._newest is None:
             self._changed.clear()
             await self._changed.wait()
+        if self._is_late:
+            raise LateViewerError(f"expected to be read, {MAX_HELD_ROWS} frames wait")
         message, self._newest = self._newest, None
         rows, self._rows = "".join(self._rows), []
         self.is_waiting = True

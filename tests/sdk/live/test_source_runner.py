@@ -15,7 +15,14 @@ import faceaffect as fa
 from faceaffect.live.client import LiveClient
 from faceaffect.live.run_server import LiveServer
 from faceaffect.live.settings import LiveSettings
-from faceaffect.live.source_runner import MAX_SHOWN_PX, Message, Viewer, encode_jpeg
+from faceaffect.live.source_runner import (
+    MAX_HELD_ROWS,
+    MAX_SHOWN_PX,
+    LateViewerError,
+    Message,
+    Viewer,
+    encode_jpeg,
+)
 from tests.sdk.live.live_server import serve
 
 REQUIRES = ("fastapi", "uvicorn", "prometheus_client", "websockets")
@@ -33,6 +40,19 @@ def test_a_slow_viewer_gets_the_newest_message_and_all_rows() -> None:
         assert viewer.dropped == 4
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(viewer.take(), 0.01)
+
+    asyncio.run(run())
+
+
+def test_rows_for_a_viewer_that_takes_none_are_bounded() -> None:
+    async def run() -> None:
+        viewer = Viewer(takes_images=False)
+        viewer.takes_rows = True
+        for _ in range(2 * MAX_HELD_ROWS):
+            viewer.offer(Message("{}", "row\n", b""))
+        assert len(viewer._rows) <= MAX_HELD_ROWS + 1
+        with pytest.raises(LateViewerError):
+            await viewer.take()
 
     asyncio.run(run())
 
