@@ -10,6 +10,7 @@ import time
 from asyncio import AbstractEventLoop, Event
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from faceaffect.errors import FaceAffectError
@@ -20,7 +21,7 @@ from faceaffect.live.results import FrameResult, SourceResult, face_results, sou
 from faceaffect.live.settings import LiveSettings
 from faceaffect.sinks.columns import rows_for_frame
 from faceaffect.sinks.row_formats import CsvFormat
-from faceaffect.sources.open_source import is_live, open_source
+from faceaffect.sources.open_source import is_live, open_source, split_scheme
 from faceaffect.sources.source import Source, SourceError
 from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Frame
@@ -111,7 +112,7 @@ class SourceRunner:
         self._pool = pool
         self._metrics = metrics
         self._uri = settings.source or ""
-        if not is_live(self._uri):
+        if _is_file(self._uri):
             open_source(self._uri, settings.source_options).close()
         self._stop = threading.Event()
         self._watched = threading.Event()
@@ -133,11 +134,6 @@ class SourceRunner:
             "fps": None,
             "state": "waiting",
         }
-
-    @property
-    def pipeline(self) -> object:
-        """Describes the model."""
-        return self._pipeline
 
     def start(self, loop: AbstractEventLoop) -> None:
         """Start the thread; viewers live in `loop`."""
@@ -301,6 +297,12 @@ class SourceRunner:
     def _deliver(self, message: Message) -> None:
         for viewer in self._viewers:
             viewer.offer(message)
+
+
+def _is_file(uri: str) -> bool:
+    """Whether `uri` names files, which can be opened twice, or what is missing."""
+    path = Path(uri)
+    return not is_live(uri) and not split_scheme(uri)[0] and (path.is_file() or not path.exists())
 
 
 def csv_rows(frame: Frame, analyzed: Analyzed) -> str:
