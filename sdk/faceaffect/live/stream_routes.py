@@ -32,6 +32,9 @@ from faceaffect.types import Frame
 router = APIRouter()
 QUEUE_LENGTH: Final = 2
 """Frames that wait per client, besides the one that is analyzed."""
+MAX_QUEUED: Final = 16
+"""Frames and commands that wait; a client that sends more is not read."""
+MAX_DROPPED_IDS: Final = 1000
 _TRY_AGAIN: Final = 1013
 _IDLE: Final = 4008
 _KIND: Final = "stream"
@@ -106,6 +109,7 @@ class StreamSession:
     async def _put(self, message: FrameMessage | Command) -> None:
         async with self._changed:
             if isinstance(message, Command):
+                await self._changed.wait_for(lambda: len(self._queue) < MAX_QUEUED)
                 self._queue.append(message)
                 self._changed.notify_all()
                 return
@@ -128,6 +132,7 @@ class StreamSession:
         self._frames_waiting -= 1
         self._dropped += 1
         self._dropped_ids.append(oldest.id)
+        del self._dropped_ids[:-MAX_DROPPED_IDS]
         self._service.metrics.dropped.labels(_KIND).inc()
 
     async def _take(self) -> _Waiting | Command:

@@ -111,6 +111,14 @@ def test_bad_messages_are_answered_and_the_stream_goes_on(
         assert len(stream.analyze(frames[0])["faces"]) == 1
 
 
+def test_a_flood_of_commands_is_obeyed_one_by_one(client: LiveClient) -> None:
+    with client.stream() as stream:
+        for number in range(100):
+            stream.command("rows", number % 2 == 0)
+        answers = [stream.receive()["on"] for _ in range(100)]
+    assert answers == 50 * [True, False]
+
+
 def test_reset_and_baseline_are_obeyed(client: LiveClient, frames: list[np.ndarray]) -> None:
     """The baseline is that of a pipeline that has one; switched off, it is gone."""
     smile = frames[55]
