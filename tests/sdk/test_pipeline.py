@@ -144,9 +144,37 @@ def test_pipeline_with_neutral_baseline_corrects_neutral_face(tmp_path: Path) ->
     np.testing.assert_allclose(affect.au_probability[0], 1 / (1 + np.exp(-neutral)), atol=1e-3)
 
 
+def test_pipeline_restarts_and_ends_its_neutral_baseline(tmp_path: Path) -> None:
+    """It fades in again after a restart, and is gone after its end."""
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    with open_pipeline(folder, detector=FixedDetector(LEFT), smooth=False) as plain:
+        raw = plain.analyze(bright())[1].au_probability[0]
+    neutral = np.log(raw / (1 - raw)) - 0.7
+    corrected = 1 / (1 + np.exp(-neutral))
+    replace(ModelSpec.load(folder), au_neutral_logits=tuple(neutral.tolist())).save(folder)
+    with open_pipeline(folder, detector=FixedDetector(LEFT), smooth=False) as pipeline:
+
+        def run(first: int, last: int) -> list[np.ndarray]:
+            frames = [bright(0.1 * number) for number in range(first, last)]
+            return [pipeline.analyze(frame)[1].au_probability[0] for frame in frames]
+
+        for start in (0, 100):
+            pipeline.restart_neutral_baseline(True)
+            probabilities = run(start, start + 60)
+            np.testing.assert_allclose(probabilities[0], raw, atol=1e-6)
+            np.testing.assert_allclose(probabilities[-1], corrected, atol=1e-3)
+        pipeline.restart_neutral_baseline(False)
+        np.testing.assert_allclose(run(200, 201)[0], raw, atol=1e-6)
+
+
 def test_pipeline_with_neutral_baseline_needs_neutral_logits(open_tiny: OpenTiny) -> None:
     with pytest.raises(BundleError, match="au_neutral_logits"):
         open_tiny(detector=FixedDetector(LEFT), neutral_baseline=True)
+    with (
+        open_tiny(detector=FixedDetector(LEFT)) as pipeline,
+        pytest.raises(BundleError, match="au_neutral_logits"),
+    ):
+        pipeline.restart_neutral_baseline(True)
 
 
 def test_pipeline_with_aligned_crops_returns_one_face_per_image(open_tiny: OpenTiny) -> None:
