@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final
 
 import uvicorn
@@ -44,15 +45,16 @@ class LiveServer(uvicorn.Server):
         self._idle_s = settings.limits.idle_s
         self._silent_since: dict[Any, float] = {}
         self.address = _address(settings, self._socket.getsockname()[1])
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._socket.close)
             app, self.service = create_app(settings)
+            stack.callback(self.service.close)
             super().__init__(_config(app, settings))
-            self.config.load()
-        except BaseException as error:
-            self._socket.close()
-            if isinstance(error, OSError):
+            try:
+                self.config.load()
+            except OSError as error:
                 raise LiveError(f"expected a PEM certificate and its key, got: {error}") from None
-            raise
+            stack.pop_all()  # from here on they are closed when the server stops
 
     def serve_until_stopped(self) -> None:
         """Serve; returns after `should_exit` was set, Ctrl-C or SIGTERM."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -138,7 +139,9 @@ def test_two_hundred_connections_leave_nothing_behind(server: LiveServer) -> Non
     assert server.service.pool.lent == 0
 
 
-def test_tls_and_a_token_protect_an_open_server(tmp_path: Path, trained: None) -> None:
+def test_tls_and_a_token_protect_an_open_server(
+    tmp_path: Path, trained: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     files = ["-keyout", str(key), "-out", str(cert)]
@@ -160,8 +163,10 @@ def test_tls_and_a_token_protect_an_open_server(tmp_path: Path, trained: None) -
             LiveClient(server.address, "wrong", ca_file=str(cert)).stream()
         with pytest.raises(LiveError, match="no answer"):
             LiveClient(server.address, token).model()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(LiveError, match="PEM certificate"):
         LiveServer(LiveSettings(port=0, tls_cert=str(key), tls_key=str(key)))
+    assert list(tmp_path.glob("faceaffect-uploads-*")) == []
 
 
 def test_a_taken_port_is_told(server: LiveServer) -> None:
