@@ -25,16 +25,20 @@ OPTIONAL = {
     "nbclient",
     "onnx",
     "pandas",
+    "paho",
     "parselmouth",
     "PIL",
     "polars",
     "pyarrow",
+    "pylsl",
     "pympi",
+    "pythonosc",
     "ray",
     "scipy",
     "sklearn",
     "tensorboard",
     "torch",
+    "zmq",
 }
 """Packages of extras; a test module that imports one or lists it in REQUIRES needs it."""
 

@@ -11,6 +11,7 @@ from faceaffect.bundle.model_spec import AUTO_PRECISION, PRECISIONS
 from faceaffect.cli.grouped_help import sections
 from faceaffect.cli.shared_options import (
     DETECTOR_CHOICES,
+    OutputParameter,
     columns_option,
     detector_model_option,
     dla_core_option,
@@ -80,11 +81,13 @@ Exit codes:
 @click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="SOURCE...")
 @click.option(
     "--out",
-    default="-",
-    type=click.Path(),
-    metavar="FILE|FOLDER",
-    help="Write rows to a .csv, .jsonl or .parquet file, to one file per input in a folder, or as"
-    " CSV to standard output (-).  [default: -]",
+    default=("-",),
+    multiple=True,
+    type=OutputParameter(),
+    metavar="FILE|FOLDER|ADDRESS",
+    help="Write rows to a .csv, .jsonl or .parquet file, to one file per input in a folder, to"
+    " standard output as CSV (-) or JSON Lines (jsonl:-), or send them to a zmq://, mqtt://, lsl://"
+    " or osc:// address. May be repeated.  [default: -]",
 )
 @columns_option
 @click.option("--every-frame", is_flag=True, help="Write a row for frames without a face as well.")

@@ -12,7 +12,7 @@ import click
 from faceaffect.audio.audio_source import AUTO
 from faceaffect.batch.find_inputs import find_inputs
 from faceaffect.cli.shared_options import check_detector_model
-from faceaffect.sinks.open_sink import is_stdout
+from faceaffect.sinks.open_sink import is_file
 from faceaffect.sinks.sink import OverwritePolicy
 from faceaffect.sources.open_source import is_live
 from faceaffect.sources.source import SourceOptions
@@ -24,6 +24,7 @@ class AnalyzeSettings:
 
     Attributes:
         notes: What was left out of folders and patterns.
+        outs: Files, standard output and addresses of streams.
         pipeline: Keyword arguments of `open_pipeline`.
         jobs: Number of processes that a video is split across.
         file_timeout_s: Time limit of a source; 0 for none.
@@ -33,7 +34,7 @@ class AnalyzeSettings:
 
     sources: list[str]
     notes: list[str]
-    out: str
+    outs: tuple[str, ...]
     overlay: Path | None
     report: Path | None
     has_thumbnails: bool
@@ -60,7 +61,7 @@ class AnalyzeSettings:
         return cls(
             sources=sources,
             notes=found.notes,
-            out=options["out"],
+            outs=options["out"],
             overlay=Path(options["overlay"]) if options["overlay"] else None,
             report=Path(options["report"]) if options["report"] else None,
             has_thumbnails=options["thumbnails"],
@@ -75,6 +76,11 @@ class AnalyzeSettings:
             columns=options["columns"],
             every_frame=options["every_frame"],
         )
+
+    @property
+    def row_files(self) -> list[Path]:
+        """Files among the outputs."""
+        return [Path(out) for out in self.outs if is_file(out)]
 
     def run_config(self, model_name: str, precision: str) -> dict[str, str]:
         """Return the settings that a resumed run must share.
@@ -93,7 +99,7 @@ def _check_outputs(options: Mapping[str, Any]) -> None:
         raise click.UsageError(
             "--resume keeps the existing output and --overwrite replaces it: use one of them"
         )
-    if options["report"] and is_stdout(options["out"]):
+    if options["report"] and not any(map(is_file, options["out"])):
         raise click.UsageError(
             "--report reads the rows back from a file: add one, such as --out rows.csv"
         )
