@@ -27,7 +27,6 @@ OPTIONAL = {
     "pandas",
     "paho",
     "parselmouth",
-    "PIL",
     "polars",
     "pyarrow",
     "pylsl",

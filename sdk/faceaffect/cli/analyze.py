@@ -36,6 +36,8 @@ _SECTIONS: Final = {
         "--every-frame",
         "--output-format",
         "--overlay",
+        "--overlay-style",
+        "--blur-faces",
         "--report",
         "--thumbnails",
         "--resume",
@@ -97,6 +99,14 @@ Exit codes:
     metavar="FILE",
     help="Write an annotated video (.mp4, .webm, .avi), image or folder of images.",
 )
+@click.option(
+    "--overlay-style",
+    default="panel",
+    type=click.Choice(["panel", "minimal", "side-by-side"]),
+    show_default=True,
+    help="Scores beside the image, labels only, or the unchanged image next to the annotated one.",
+)
+@click.option("--blur-faces", is_flag=True, help="Make faces in the overlay unrecognizable.")
 @click.option(
     "--report",
     type=click.Path(),

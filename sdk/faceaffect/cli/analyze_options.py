@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from faceaffect.sinks.open_sink import is_file
 from faceaffect.sinks.sink import OverwritePolicy
 from faceaffect.sources.open_source import is_live
 from faceaffect.sources.source import SourceOptions
+
+if TYPE_CHECKING:
+    from faceaffect.drawing.annotator import OverlayStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class AnalyzeSettings:
     notes: list[str]
     outs: tuple[str, ...]
     overlay: Path | None
+    overlay_style: OverlayStyle
+    has_blurred_faces: bool
     report: Path | None
     has_thumbnails: bool
     model: str | None
@@ -63,6 +68,8 @@ class AnalyzeSettings:
             notes=found.notes,
             outs=options["out"],
             overlay=Path(options["overlay"]) if options["overlay"] else None,
+            overlay_style=options["overlay_style"],
+            has_blurred_faces=options["blur_faces"],
             report=Path(options["report"]) if options["report"] else None,
             has_thumbnails=options["thumbnails"],
             model=options["model"],
@@ -103,6 +110,8 @@ def _check_outputs(options: Mapping[str, Any]) -> None:
         raise click.UsageError(
             "--report reads the rows back from a file: add one, such as --out rows.csv"
         )
+    if options["blur_faces"] and not options["overlay"]:
+        raise click.UsageError("--blur-faces is about the overlay: add --overlay FILE")
     if options["thumbnails"] and not options["report"]:
         raise click.UsageError("--thumbnails are part of the report: add --report FILE.html")
     if (options["jobs"] or 1) > 1:

@@ -337,6 +337,8 @@ class AnalyzeRun:
             source,
             settings.when_existing,
             pipeline.spec.au_thresholds,
+            style=settings.overlay_style,
+            blur_faces=settings.has_blurred_faces,
             stem=stem,
             inputs=settings.sources,
         )
