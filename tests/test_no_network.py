@@ -113,7 +113,7 @@ RUNTIMES = {
     "tensorrt_rtx": "import faceaffect.backends.tensorrt_backend, tensorrt_rtx",
     "fsspec": "import fsspec; fsspec.filesystem('file').ls('/')",
     "jinja2": "import faceaffect.pages.render, jinja2",
-    "matplotlib": "import faceaffect.report.plots, matplotlib.figure; matplotlib.figure.Figure()",
+    "matplotlib": "import faceaffect.bench.plots, matplotlib.figure; matplotlib.figure.Figure()",
 }
 """Package of an extra -> a program that imports and uses it as the SDK does."""
 MODULES = {"py-minisign": "minisign", "tensorrt-rtx": "tensorrt_rtx"}
