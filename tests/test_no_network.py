@@ -119,7 +119,7 @@ RUNTIMES = {
 MODULES = {"py-minisign": "minisign", "tensorrt-rtx": "tensorrt_rtx"}
 """Requirement -> module, where the names differ."""
 NO_RUNTIME = {"train", "dev", "docs"}
-SOCKETS_ARE_THE_PURPOSE = {"ray"}  # distributes over machines, only on request
+SOCKETS_ARE_THE_PURPOSE = {"ray", "pyzmq", "paho-mqtt", "pylsl", "python-osc"}  # only on request
 
 
 def test_every_package_of_an_extra_is_traced() -> None:

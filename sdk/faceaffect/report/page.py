@@ -147,7 +147,7 @@ def _section(index: int, source: SourceStats, contents: ReportContents) -> dict[
         "title": short_name(source.title),
         "is_sequence": source.is_sequence,
         "stats": _stats(source),
-        "story": _story(contents.timelines[plotted[0].key]) if plotted else "",
+        "story": _story(plotted[0], contents) if plotted else "",
         "notes": notes,
         "video": contents.videos.get((tracks[0].key[0], source.name)),
         "tracks": [_tab(track, contents) for track in plotted],
@@ -182,8 +182,9 @@ def _stats(source: SourceStats) -> list[tuple[str, str]]:
     return stats
 
 
-def _story(timeline: Timeline) -> str:
-    """Tell the runs of expressions in words."""
+def _story(track: TrackStats, contents: ReportContents) -> str:
+    """Tell the expressions of a track in words."""
+    timeline = contents.timelines[track.key]
     found = sorted(expression_runs(timeline), key=lambda one: -one.duration_s)[:_MAX_STORY]
     last_s = float(timeline.time_s[-1])
     unit = " s" if last_s < 60 else ""
@@ -192,7 +193,9 @@ def _story(timeline: Timeline) -> str:
         f" {clock_time(round(one.end_s, 1), last_s)}{unit}"
         for one in sorted(found, key=lambda one: one.start_s)
     ]
-    return ", then ".join(parts)
+    text = ", then ".join(parts)
+    is_alone = not text or sum(key[:2] == track.key[:2] for key in contents.timelines) == 1
+    return text if is_alone else f"{_tab(track, contents)['name']}: {text}"
 
 
 def _tab(track: TrackStats, contents: ReportContents) -> dict[str, Any]:

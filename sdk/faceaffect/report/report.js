@@ -4,6 +4,8 @@
   const X_AXIS_PX = 28;
   const axisPx = (width) => (width > 640 ? 164 : 48); // with or without names of action units
   const HEIGHTS_PX = { va: 190, expression: 56, aus: 232, pose: 150, quality: 90 };
+  const SHORT_FRACTION = 0.15; // of a video: shorter tracks are shown from their first to their last frame
+  const TIME_STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000];
   const VALUE_STEPS = 10000, ANGLE_STEPS = 100, BYTE_STEPS = 250, NO_INT = -32768, NO_BYTE = 255;
   const MINUS = "\u2212";
   const shown = [];
@@ -129,7 +131,10 @@
       this.charts = [];
       for (const place of this.element.querySelectorAll(".chart"))
         if (place.clientWidth && !place.closest("details:not([open])")) this.charts.push(this.makeChart(place));
+      const { time, bin } = this.track, first = time[0] - bin / 2, last = time[time.length - 1] + bin / 2;
+      const margin = 0.1 * Math.max(last - first, 0.1);
       if (zoom) this.zoom(zoom.min, zoom.max);
+      else if (last - first < SHORT_FRACTION * (this.data.end - this.data.start)) this.zoom(first - margin, last + margin);
       this.listMoments();
       this.show(null);
       this.drawPlane();
@@ -171,7 +176,7 @@
         width: place.clientWidth, height: HEIGHTS_PX[kind], padding: [6, 8, 0, 0],
         scales: { x: { time: false, range: (u, low, high) => (low === null ? [section.data.start, section.data.end] : [low, high]) }, y: { range: one.range ? () => one.range : undefined } },
         axes: [
-          { ...axis, grid: { ...axis.grid, show: true }, size: X_AXIS_PX, space: 64, values: (u, values) => values.map((value) => clock(value, section.data.end, values[1] - values[0] < 1 ? 1 : 0) + (section.data.end < 60 ? " s" : "")) },
+          { ...axis, grid: { ...axis.grid, show: true }, size: X_AXIS_PX, space: 64, incrs: TIME_STEPS_S, values: (u, values) => values.map((value) => clock(value, section.data.end, values[1] - values[0] < 1 ? 1 : 0) + (section.data.end < 60 ? " s" : "")) },
           { ...axis, size: axisPx(place.clientWidth), splits: one.splits && (() => one.splits), values: one.format && ((u, values) => values.map(one.format)) },
         ],
         series: [{}, ...one.series], bands: one.bands,
