@@ -2,7 +2,7 @@
 
     python assets/make_readme_image.py assets/overlay.webp
 
-It needs the package and Pillow. The analysis runs on every frame; every second one is stored.
+It needs the package. The analysis runs on every frame; every second one is stored.
 """
 
 from __future__ import annotations

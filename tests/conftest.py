@@ -27,13 +27,15 @@ OPTIONAL = {
     "nbclient",
     "onnx",
     "pandas",
+    "paho",
     "parselmouth",
-    "PIL",
     "playwright",
     "polars",
     "prometheus_client",
     "pyarrow",
+    "pylsl",
     "pympi",
+    "pythonosc",
     "ray",
     "schemathesis",
     "scipy",
@@ -42,6 +44,7 @@ OPTIONAL = {
     "torch",
     "uvicorn",
     "websockets",
+    "zmq",
 }
 """Packages of extras; a test module that imports one or lists it in REQUIRES needs it."""
 

@@ -118,7 +118,7 @@ RUNTIMES = {
     "python_multipart": "import python_multipart, faceaffect.live.request_body",
     "fsspec": "import fsspec; fsspec.filesystem('file').ls('/')",
     "jinja2": "import faceaffect.pages.render, jinja2",
-    "matplotlib": "import faceaffect.report.plots, matplotlib.figure; matplotlib.figure.Figure()",
+    "matplotlib": "import faceaffect.bench.plots, matplotlib.figure; matplotlib.figure.Figure()",
 }
 """Package of an extra -> a program that imports and uses it as the SDK does."""
 MODULES = {
@@ -129,7 +129,7 @@ MODULES = {
 }
 """Requirement -> module, where the names differ."""
 NO_RUNTIME = {"train", "dev", "docs"}
-SOCKETS_ARE_THE_PURPOSE = {"ray"}  # distributes over machines, only on request
+SOCKETS_ARE_THE_PURPOSE = {"ray", "pyzmq", "paho-mqtt", "pylsl", "python-osc"}  # only on request
 
 
 def test_every_package_of_an_extra_is_traced() -> None:

@@ -190,11 +190,12 @@ class FrameView:
     def draw(
         self, image: Frame | None = None, annotator: FaceAnnotator | None = None
     ) -> NDArray[np.uint8]:
-        """Return an annotated copy of the frame, BGR [H, W, 3].
+        """Return an annotated copy of the frame, BGR [H, W, 3], widened by a panel of scores.
 
         Args:
             image: The frame's pixels; needed where the view holds none.
-            annotator: Draws them; keep one over a stream, so that its layout is steady.
+            annotator: Draws them; keep one over a stream, for the trail of valence and arousal.
+                `FaceAnnotator(style="minimal")` keeps the size of the frame.
 
         Raises:
             ValueError: There are no pixels to draw on.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from faceaffect.api.summary import faces_of, summarize_result
 from faceaffect.drawing.palette import EXPRESSION_COLORS
 from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES
-from faceaffect.report.plots import clock_time
+from faceaffect.report.clock import clock_time
 from faceaffect.summary.face_rows import FaceRows
 
 if TYPE_CHECKING:

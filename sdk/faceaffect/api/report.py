@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from faceaffect.api.result import Result
+from faceaffect.report.video import VideoUse
 from faceaffect.report.write_report import DEFAULT_TRACKS, check_report, write_report
 
 
@@ -40,12 +41,20 @@ class Report:
             self._files = [Path(rows)] if one else [Path(path) for path in rows]  # type: ignore[arg-type,union-attr]
         self._tracks = tracks
 
-    def save(self, path: str | Path, *, thumbnails: bool = False, overwrite: bool = False) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        thumbnails: bool = False,
+        video: VideoUse | None = None,
+        overwrite: bool = False,
+    ) -> Path:
         """Write the page.
 
         Args:
             path: File that ends in .html.
             thumbnails: Whether it shows a small image of each plotted face, read from its source.
+            video: Whether it plays the videos: `link` names their files, `embed` contains them.
             overwrite: Whether an existing file is replaced.
 
         Returns:
@@ -67,6 +76,7 @@ class Report:
                 path,
                 thumbnails=thumbnails,
                 max_tracks=self._tracks,
+                video=video,
                 facts=facts,
                 notes=notes,
             )

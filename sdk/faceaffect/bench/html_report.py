@@ -50,7 +50,7 @@ def check_packages() -> None:
     Raises:
         BenchError: A package is missing.
     """
-    if missing := missing_packages():
+    if missing := missing_packages("matplotlib.figure"):
         raise BenchError(
             f"the HTML report needs {missing}: run {install_command('bench')}, "
             "or use --save-json here and --load with --save-html elsewhere"

@@ -9,6 +9,7 @@ import click
 
 from faceaffect.cli.grouped_help import sections
 from faceaffect.cli.shared_options import (
+    OutputParameter,
     backend_option,
     columns_option,
     detector_model_option,
@@ -38,6 +39,8 @@ _SECTIONS: Final = {
         "--every-frame",
         "--output-format",
         "--overlay",
+        "--overlay-style",
+        "--blur-faces",
         "--report",
         "--thumbnails",
         "--resume",
@@ -83,11 +86,13 @@ Exit codes:
 @click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="SOURCE...")
 @click.option(
     "--out",
-    default="-",
-    type=click.Path(),
-    metavar="FILE|FOLDER",
-    help="Write rows to a .csv, .jsonl or .parquet file, to one file per input in a folder, or as"
-    " CSV to standard output (-).  [default: -]",
+    default=("-",),
+    multiple=True,
+    type=OutputParameter(),
+    metavar="FILE|FOLDER|ADDRESS",
+    help="Write rows to a .csv, .jsonl or .parquet file, to one file per input in a folder, to"
+    " standard output as CSV (-) or JSON Lines (jsonl:-), or send them to a zmq://, mqtt://, lsl://"
+    " or osc:// address. May be repeated.  [default: -]",
 )
 @columns_option
 @click.option("--every-frame", is_flag=True, help="Write a row for frames without a face as well.")
@@ -97,6 +102,14 @@ Exit codes:
     metavar="FILE",
     help="Write an annotated video (.mp4, .webm, .avi), image or folder of images.",
 )
+@click.option(
+    "--overlay-style",
+    default="panel",
+    type=click.Choice(["panel", "minimal", "side-by-side"]),
+    show_default=True,
+    help="Scores beside the image, labels only, or the unchanged image next to the annotated one.",
+)
+@click.option("--blur-faces", is_flag=True, help="Make faces in the overlay unrecognizable.")
 @click.option(
     "--report",
     type=click.Path(),

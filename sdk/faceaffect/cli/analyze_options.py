@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from faceaffect.audio.audio_source import AUTO
 from faceaffect.batch.find_inputs import find_inputs
 from faceaffect.cli.shared_options import check_detector_model
-from faceaffect.sinks.open_sink import is_stdout
+from faceaffect.sinks.open_sink import is_file
 from faceaffect.sinks.sink import OverwritePolicy
 from faceaffect.sources.open_source import is_live
 from faceaffect.sources.source import SourceOptions
+
+if TYPE_CHECKING:
+    from faceaffect.drawing.annotator import OverlayStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class AnalyzeSettings:
 
     Attributes:
         notes: What was left out of folders and patterns.
+        outs: Files, standard output and addresses of streams.
         pipeline: Keyword arguments of `open_pipeline`.
         jobs: Number of processes that a video is split across.
         file_timeout_s: Time limit of a source; 0 for none.
@@ -33,8 +37,10 @@ class AnalyzeSettings:
 
     sources: list[str]
     notes: list[str]
-    out: str
+    outs: tuple[str, ...]
     overlay: Path | None
+    overlay_style: OverlayStyle
+    has_blurred_faces: bool
     report: Path | None
     has_thumbnails: bool
     model: str | None
@@ -60,8 +66,10 @@ class AnalyzeSettings:
         return cls(
             sources=sources,
             notes=found.notes,
-            out=options["out"],
+            outs=options["out"],
             overlay=Path(options["overlay"]) if options["overlay"] else None,
+            overlay_style=options["overlay_style"],
+            has_blurred_faces=options["blur_faces"],
             report=Path(options["report"]) if options["report"] else None,
             has_thumbnails=options["thumbnails"],
             model=options["model"],
@@ -75,6 +83,11 @@ class AnalyzeSettings:
             columns=options["columns"],
             every_frame=options["every_frame"],
         )
+
+    @property
+    def row_files(self) -> list[Path]:
+        """Files among the outputs."""
+        return [Path(out) for out in self.outs if is_file(out)]
 
     def run_config(self, model_name: str, precision: str) -> dict[str, str]:
         """Return the settings that a resumed run must share.
@@ -93,10 +106,12 @@ def _check_outputs(options: Mapping[str, Any]) -> None:
         raise click.UsageError(
             "--resume keeps the existing output and --overwrite replaces it: use one of them"
         )
-    if options["report"] and is_stdout(options["out"]):
+    if options["report"] and not any(map(is_file, options["out"])):
         raise click.UsageError(
             "--report reads the rows back from a file: add one, such as --out rows.csv"
         )
+    if options["blur_faces"] and not options["overlay"]:
+        raise click.UsageError("--blur-faces is about the overlay: add --overlay FILE")
     if options["thumbnails"] and not options["report"]:
         raise click.UsageError("--thumbnails are part of the report: add --report FILE.html")
     if (options["jobs"] or 1) > 1:

@@ -28,7 +28,7 @@ from faceaffect.cli.signals import (
 )
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.sinks.open_overlay import check_overlay, open_overlay, overlay_stems
-from faceaffect.sinks.open_sink import check_output, is_stdout, open_sink
+from faceaffect.sinks.open_sink import check_outputs, is_stdout, open_sinks
 from faceaffect.sinks.parquet_sink import journal_path
 from faceaffect.sinks.sink import (
     InputReplacedError,
@@ -38,7 +38,6 @@ from faceaffect.sinks.sink import (
     SinkError,
     SinkOptions,
 )
-from faceaffect.sinks.threaded_sink import ThreadedSink
 from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import Source, SourceError
 from faceaffect.system.path_text import printable_message
@@ -88,7 +87,7 @@ class AnalyzeRun:
                 columns=settings.columns,
                 every_frame=settings.every_frame,
             )
-            sink = ThreadedSink(open_sink(settings.out, sink_options))
+            sink, streams = open_sinks(settings.outs, sink_options)
             with self._progress, closing(self._side_car):
                 try:
                     code = self._analyze_all(pipeline, sink)
@@ -96,20 +95,22 @@ class AnalyzeRun:
                     raise_if_stopped()
                     self._summary.failed.append(str(error))
                     code = FAILURE
+            for stream in streams:
+                self._summary.notes += stream.notes
             if self._summary.frames and not self._summary.faces:
                 self._summary.notes.append(no_face_hint(settings.pipeline["min_face_size_px"]))
             is_reported = True
             is_complete = code in (0, FAILURE, PARTIAL) or is_live(
                 settings.sources[0]
             )  # Ctrl-C ends those
-            if settings.report is not None and is_complete and Path(settings.out).exists():
+            if settings.report is not None and is_complete and settings.row_files[0].exists():
                 is_reported = self._write_report(settings.report, pipeline)
         self._print_summary(code)
         return code if is_reported else code or FAILURE
 
     def _check_outputs(self) -> None:
         settings = self._settings
-        check_output(settings.out, settings.when_existing)
+        check_outputs(settings.outs, settings.when_existing)
         if settings.overlay is not None:
             check_overlay(settings.overlay, len(settings.sources), settings.when_existing)
         if settings.report is not None:
@@ -128,10 +129,10 @@ class AnalyzeRun:
         names = ("model", "backend", "precision", "detector")
         facts = [*((name, description[name]) for name in names), *summary.lines()]
         notes = [*summary.notes, *(f"not analyzed: {failure}" for failure in summary.failed)]
-        out = self._settings.out
+        out = self._settings.row_files[0]
         try:
             write_report(
-                [Path(out)],
+                [out],
                 path,
                 thumbnails=self._settings.has_thumbnails,
                 facts=facts,
@@ -151,16 +152,17 @@ class AnalyzeRun:
                 click.echo(printable_message(f"error: {line}"), err=True)
         else:
             print_summary(self._summary, sys.stderr)
-        if code and not is_stdout(self._settings.out):
+        if code and (files := self._settings.row_files):
             state = "incomplete" if code in (FAILURE, PARTIAL) else "stopped"
             rows = "there are no rows"
-            out = Path(self._settings.out)
-            if out.exists() or journal_path(out).exists():
-                rows = f"rows so far are in {self._settings.out}; continue with --resume"
+            if any(out.exists() or journal_path(out).exists() for out in files):
+                names = " and ".join(map(str, files))
+                rows = f"rows so far are in {names}; continue with --resume"
             click.echo(printable_message(f"{state}: {rows}"), err=True)
 
     def _analyze_all(self, pipeline: Pipeline, sink: Sink) -> int:
-        self._summary.outputs.append(sink.path)
+        outs = self._settings.outs
+        self._summary.outputs += ["-" if is_stdout(out) else out for out in outs]
         is_complete = False
         analyzed = 0
         try:
@@ -335,6 +337,8 @@ class AnalyzeRun:
             source,
             settings.when_existing,
             pipeline.spec.au_thresholds,
+            style=settings.overlay_style,
+            blur_faces=settings.has_blurred_faces,
             stem=stem,
             inputs=settings.sources,
         )

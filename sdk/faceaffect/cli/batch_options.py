@@ -23,7 +23,7 @@ from faceaffect.cli.analyze_options import (
     run_config,
     source_options,
 )
-from faceaffect.sinks.open_sink import is_stdout
+from faceaffect.sinks.open_sink import is_file
 from faceaffect.sinks.parquet_sink import require_pyarrow
 from faceaffect.system.cpu_count import cpu_count
 
@@ -37,20 +37,28 @@ def is_output_folder(options: Mapping[str, Any]) -> bool:
     Raises:
         UsageError: If --out is a file and an option for folders is set.
     """
-    out = options["out"]
-    is_folder = not is_stdout(out) and (
+    outs = options["out"]
+    is_folder = any(map(_is_folder, outs))
+    if is_folder and len(outs) > 1:
+        raise click.UsageError(
+            f"expected files and streams, or one folder, got --out {' and --out '.join(outs)}"
+        )
+    misplaced = [name for name in _FOLDER_OPTIONS if options[name]]
+    if misplaced and not is_folder:
+        raise click.UsageError(
+            f"--{misplaced[0].replace('_', '-')} needs an output folder, such as --out results/,"
+            f" got --out {outs[0]}"
+        )
+    return is_folder
+
+
+def _is_folder(out: str) -> bool:
+    return is_file(out) and (
         is_remote(out)
         or out.endswith("/")
         or Path(out).is_dir()
         or (not Path(out).suffix and not Path(out).exists())
     )
-    misplaced = [name for name in _FOLDER_OPTIONS if options[name]]
-    if misplaced and not is_folder:
-        raise click.UsageError(
-            f"--{misplaced[0].replace('_', '-')} needs an output folder, such as --out results/,"
-            f" got --out {out}"
-        )
-    return is_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +88,16 @@ class BatchSettings:
         Raises UsageError, SourceError, BundleError, SinkError or BatchError.
         """
         _check_single_file_options(options)
+        (out,) = options["out"]
         uses_ray = bool(options["ray"])
         output_format = options["output_format"] or ("parquet" if uses_ray else "csv")
         if output_format == "parquet":
-            require_pyarrow(Path(options["out"]))
+            require_pyarrow(Path(out))
         pipeline = pipeline_options(options)
         reading = source_options(options)
         bundle = find_bundle(options["model"])
         tasks = TaskSettings(
-            out=_absolute(options["out"]) if uses_ray else options["out"],
+            out=_absolute(out) if uses_ray else out,
             row_format=output_format,
             model=_absolute(str(bundle)) if options["model"] else None,
             pipeline=pipeline,

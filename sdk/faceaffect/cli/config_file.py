@@ -78,6 +78,8 @@ def _option_defaults(
             )
         if isinstance(value, list) and not parameter.multiple:
             value = ",".join(map(str, value))
+        elif parameter.multiple and not isinstance(value, list):
+            value = [value]
         defaults.append((parameter.name, value))
     return defaults
 

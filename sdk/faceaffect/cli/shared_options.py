@@ -13,6 +13,15 @@ from faceaffect.detectors.names import AUTO_ROTATION, DETECTORS, ROTATIONS, defa
 YUNET: Final = "yunet"
 DETECTOR_CHOICES: Final = (*DETECTORS, YUNET)
 
+
+class OutputParameter(click.Path):
+    """A file, a folder, standard output or an address; several of a variable are lines of it."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Split the value of an environment variable; addresses and paths may hold `:`."""
+        return rv.splitlines()
+
+
 model_option = click.option(
     "--model",
     metavar="BUNDLE",

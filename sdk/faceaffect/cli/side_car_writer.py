@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceaffect import __version__
@@ -11,7 +10,6 @@ from faceaffect.bundle.bundle import find_bundle
 from faceaffect.bundle.bundle_files import SPEC_FILE
 from faceaffect.labels import AU_NAMES
 from faceaffect.sinks.columns import select_columns
-from faceaffect.sinks.open_sink import is_stdout
 from faceaffect.sinks.parquet_sink import journal_path
 from faceaffect.sinks.side_car import (
     SideCar,
@@ -38,7 +36,7 @@ class SideCarWriter:
         Raises:
             SinkError: The run that is resumed used another model under the same name.
         """
-        self._rows = None if is_stdout(settings.out) else Path(settings.out)
+        self._row_files = settings.row_files
         description = pipeline.describe()
         self._side_car = SideCar(
             version=__version__,
@@ -49,14 +47,14 @@ class SideCarWriter:
             options=run_config,
             columns=[column.name for column in select_columns(settings.columns)],
         )
-        if self._rows is None or settings.when_existing is not OverwritePolicy.RESUME:
+        if not self._row_files or settings.when_existing is not OverwritePolicy.RESUME:
             return
-        earlier = read_side_car(self._rows)
+        earlier = read_side_car(self._row_files[0])
         if earlier is None:
             return
         if earlier.model_sha256 != self._side_car.model_sha256:
             raise SinkError(
-                f"{self._rows}: expected the model of the first run (spec.json"
+                f"{self._row_files[0]}: expected the model of the first run (spec.json"
                 f" {earlier.model_sha256[:12]}), got {self._side_car.model_sha256[:12]} under the"
                 " same name; pass the first one with --model, or use --overwrite"
             )
@@ -66,17 +64,18 @@ class SideCarWriter:
         self, source: Source, name: str, frames: int, *, is_complete: bool, resumed: bool
     ) -> None:
         """Record what was analyzed of a source."""
-        if self._rows is None:
+        if not self._row_files:
             return
         facts = facts_of(source, name, frames, is_complete=is_complete)
         self._side_car.set_source(facts, resumed=resumed)
-        self._side_car.save(self._rows)
+        for rows in self._row_files:
+            self._side_car.save(rows)
 
     def close(self) -> None:
         """Delete the side-car if the run left no rows."""
-        rows = self._rows
-        if rows is not None and not (rows.exists() or journal_path(rows).exists()):
-            delete_side_car(rows)
+        for rows in self._row_files:
+            if not (rows.exists() or journal_path(rows).exists()):
+                delete_side_car(rows)
 
 
 def _model_hash(model: str | None) -> str:

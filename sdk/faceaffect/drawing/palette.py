@@ -20,3 +20,11 @@ EXPRESSION_COLORS: Final = (
 ACTIVE_COLOR: Final = "#ffb454"  # active action units, face brackets
 VALENCE_COLOR: Final = "#59c2ff"
 AROUSAL_COLOR: Final = "#d2a6ff"
+TRACK_COLORS: Final = (
+    "#ffb454",
+    "#59c2ff",
+    "#7fd962",
+    "#d2a6ff",
+    "#f07178",
+    "#5ccfe6",
+)  # brackets and names of several faces, by their number

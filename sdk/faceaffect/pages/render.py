@@ -9,17 +9,20 @@ from typing import Any, Final
 from faceaffect.system.durable_file import write_file
 
 _BASE_FOLDER: Final = Path(__file__).parent
-_PACKAGES: Final = ("jinja2", "matplotlib.figure")  # both come with an extra
+TEMPLATES: Final = "jinja2"  # comes with an extra
 
 
-def missing_packages() -> str:
+def missing_packages(*others: str) -> str:
     """Name the packages that pages need and that cannot be imported.
+
+    Args:
+        others: Modules beside the one that renders templates.
 
     Returns:
         For example `jinja2 (No module named 'jinja2')`; empty if pages can be written.
     """
     missing = []
-    for name in _PACKAGES:
+    for name in (TEMPLATES, *others):
         try:
             importlib.import_module(name)
         except ImportError as error:

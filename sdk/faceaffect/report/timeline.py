@@ -1,4 +1,4 @@
-"""Time series of selected tracks, downsampled to at most a few hundred bins."""
+"""Time series of selected tracks, downsampled to bins with mean, minimum and maximum."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.report.read_rows import NUMBER_NAMES, RowChunk, read_rows
 from faceaffect.report.track_stats import TrackKey, TrackStats, group_by_track
 
-MAX_BINS: Final = 400  # two pixels each in the plot
+MAX_BINS: Final = 2000  # of one track: a pixel each on a wide screen
+MIN_BINS: Final = 30
+TOTAL_BINS: Final = 40_000  # of all tracks: about 3 MB of the page
+_MAX_GAP_S: Final = 0.5
 _MAX_HOLD_INTERVALS: Final = 3.0  # a longer time between rows is a gap in the track
 
 
@@ -22,8 +25,8 @@ _MAX_HOLD_INTERVALS: Final = 3.0  # a longer time between rows is a gap in the t
 class Timeline:
     """Values of one track over S bins.
 
-    A track of at most `MAX_BINS` rows has one bin per row, a longer one bins of equal duration. A
-    bin without rows has count 0 and NaN.
+    A track of few rows has one bin per row, a longer one bins of equal duration. A bin without rows
+    has count 0 and NaN.
     """
 
     time_s: NDArray[np.float64]  # [S], middle of each bin
@@ -37,15 +40,21 @@ class Timeline:
     """Width of a bin; with one bin per row, the mean time between rows."""
     is_binned: bool
 
+    @property
+    def gap_s(self) -> float:
+        """Longest time between bins with rows that is no gap in the track."""
+        return max(_MAX_GAP_S, _MAX_HOLD_INTERVALS * self.bin_s)
+
 
 class _TimelineBuilder:
     """Accumulates the rows of one track."""
 
-    def __init__(self, track: TrackStats) -> None:
+    def __init__(self, track: TrackStats, max_bins: int) -> None:
         self._track = track
         self._rows_added = 0
-        self._is_binned = track.rows > MAX_BINS
-        bins = MAX_BINS if self._is_binned else track.rows
+        self._max_bins = max_bins
+        self._is_binned = track.rows > max_bins
+        bins = max_bins if self._is_binned else track.rows
         columns = len(NUMBER_NAMES)
         self._count = np.zeros(bins, np.int64)
         self._times_s = np.zeros(bins)
@@ -83,14 +92,14 @@ class _TimelineBuilder:
             rows = np.arange(self._rows_added, self._rows_added + len(times_s))
             return np.minimum(rows, len(self._count) - 1)
         fraction = (times_s - self._track.first_s) / max(self._track.duration_s, 1e-9)
-        return np.clip(fraction * MAX_BINS, 0, MAX_BINS - 1).astype(np.int64)
+        return np.clip(fraction * self._max_bins, 0, self._max_bins - 1).astype(np.int64)
 
     def build(self) -> Timeline:
         """Return the timeline of all rows added."""
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self._sums / self._valid_counts
             au_active = self._au_counts / self._count[:, None]
-        width_s = self._track.duration_s / MAX_BINS
+        width_s = self._track.duration_s / self._max_bins
         middles_s = np.asarray(
             self._track.first_s + (np.arange(len(self._count)) + 0.5) * width_s, np.float64
         )
@@ -110,7 +119,8 @@ class _TimelineBuilder:
 
 def read_timelines(files: Sequence[Path], tracks: Sequence[TrackStats]) -> dict[TrackKey, Timeline]:
     """Read the timelines of selected tracks in a second pass over the files."""
-    builders = {track.key: _TimelineBuilder(track) for track in tracks}
+    max_bins = min(MAX_BINS, max(MIN_BINS, TOTAL_BINS // max(len(tracks), 1)))
+    builders = {track.key: _TimelineBuilder(track, max_bins) for track in tracks}
     for file_index, path in enumerate(files) if builders else ():
         for chunk in read_rows(path, []):
             for key, rows in group_by_track(chunk, file_index):

@@ -41,6 +41,7 @@ class TrackStats:
     first_s: float = np.inf
     last_s: float = -np.inf
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(NUMBER_NAMES)))
+    square_sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(NUMBER_NAMES)))
     valid_counts: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(len(NUMBER_NAMES), np.int64)
     )
@@ -67,6 +68,15 @@ class TrackStats:
         count = self.valid_counts[index]
         return float(self.sums[index] / count) if count else float("nan")
 
+    def deviation(self, name: str) -> float:
+        """Standard deviation of a column over its rows; NaN if no row has a value."""
+        index = COLUMN_INDEX[name]
+        count = self.valid_counts[index]
+        if not count:
+            return float("nan")
+        variance = self.square_sums[index] / count - (self.sums[index] / count) ** 2
+        return float(np.sqrt(max(variance, 0.0)))
+
     def add(self, chunk: RowChunk, rows: NDArray[np.int64]) -> None:
         """Add the rows of a chunk with these indices."""
         numbers = chunk.numbers[rows]
@@ -75,6 +85,7 @@ class TrackStats:
         self.first_s = min(self.first_s, float(times_s.min()))
         self.last_s = max(self.last_s, float(times_s.max()))
         self.sums += np.nansum(numbers, axis=0)
+        self.square_sums += np.nansum(numbers**2, axis=0)
         self.valid_counts += np.isfinite(numbers).sum(axis=0)
         self.au_counts += chunk.au_active[rows].sum(axis=0)
         expression = chunk.expression[rows]
@@ -100,7 +111,7 @@ class SourceStats:
     """Statistics of a video, or of all images of one folder.
 
     `frames` counts frames with a face: there are no rows of others. `all_frames` counts the others
-    as well; None where the rows have no side-car.
+    as well, `duration_s` is their time; None where the rows have no side-car.
     """
 
     name: str
@@ -110,6 +121,7 @@ class SourceStats:
     last_frame: int = -1
     tracks: dict[int, TrackStats] = field(default_factory=dict)
     all_frames: int | None = None
+    duration_s: float | None = None
 
     @property
     def frames_text(self) -> str:
@@ -138,6 +150,16 @@ class SourceStats:
     def last_s(self) -> float:
         """Time of the last row."""
         return max(track.last_s for track in self.tracks.values())
+
+    @property
+    def start_s(self) -> float:
+        """Time at which the source starts; of the first row if that is not known."""
+        return self.first_s if self.duration_s is None else min(0.0, self.first_s)
+
+    @property
+    def end_s(self) -> float:
+        """Time at which the source ends; of the last row if that is not known."""
+        return max(self.last_s, self.duration_s or 0.0)
 
 
 def collect_stats(files: Sequence[Path], notes: list[str]) -> list[SourceStats]:
@@ -172,6 +194,8 @@ def _add_side_car(sources: dict[tuple[int, str], SourceStats], path: Path, file_
         source = sources.get((file_index, name))
         if source is not None:
             source.all_frames = (source.all_frames or 0) + facts.frames
+            if facts.is_sequence and facts.fps:
+                source.duration_s = source.all_frames / facts.fps
 
 
 def group_by_track(

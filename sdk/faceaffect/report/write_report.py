@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from faceaffect import __version__
 from faceaffect.pages import missing_packages, write_page
+from faceaffect.report.comparison import Person
 from faceaffect.report.page import MAX_TABLE_ROWS, ReportContents, report_page
 from faceaffect.report.read_rows import ReportError
 from faceaffect.report.thumbnails import extract_thumbnails
 from faceaffect.report.timeline import read_timelines
-from faceaffect.report.track_stats import SourceStats, TrackStats, collect_stats
+from faceaffect.report.track_stats import SourceStats, TrackKey, TrackStats, collect_stats
+from faceaffect.report.video import VideoUse, video_addresses
 from faceaffect.sinks.side_car import read_side_car
 from faceaffect.system.install_command import install_command
 
 DEFAULT_TRACKS: Final = 20
+FindPerson = Callable[[str, int], Person | None]
+"""Returns person and group of a face, given source and track id; None if they are not known."""
 
 
 def check_report(path: Path, *, may_replace: bool) -> None:
@@ -49,6 +53,8 @@ def write_report(
     *,
     thumbnails: bool = False,
     max_tracks: int = DEFAULT_TRACKS,
+    video: VideoUse | None = None,
+    find_person: FindPerson | None = None,
     facts: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
     on_progress: Callable[[str], None] = lambda _step: None,
@@ -62,7 +68,9 @@ def write_report(
         path: The page; an existing file is replaced atomically.
         thumbnails: Show a small image of each plotted face, read from its source.
         max_tracks: Number of tracks to plot over time, those with the most rows first.
-        facts: Names and values to show at the top: how the rows were made.
+        video: Whether the page plays the videos: `link` names the files, `embed` contains them.
+        find_person: Who the faces are.
+        facts: Names and values to show at the end: how the rows were made.
         notes: Warnings to show at the top.
         on_progress: Called with the name of each step.
 
@@ -81,16 +89,15 @@ def write_report(
         on_progress("extracting thumbnails")
         images = extract_thumbnails([*plotted, *_listed_image_faces(sources)], all_notes)
     on_progress("drawing")
-    names = ", ".join(file.name for file in files[:3])
-    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    facts = facts or _side_car_facts(files)
     contents = ReportContents(
         sources=sources,
         timelines=timelines,
         thumbnails=images,
-        facts=facts,
+        people=_people(sources, find_person),
+        videos={} if video is None else video_addresses(sources, video, path, all_notes),
+        facts=facts or _side_car_facts(files),
         notes=all_notes,
-        origin=f"faceaffect {__version__} on {datetime.now():%Y-%m-%d %H:%M} from {names}{more}",
+        origin=_origin(files),
     )
     try:
         write_page(report_page(contents), path)
@@ -99,6 +106,25 @@ def write_report(
             f"{path}: the report cannot be written ({error.strerror or error}); "
             "make room or choose another path"
         ) from None
+
+
+def _origin(files: Sequence[Path]) -> str:
+    names = ", ".join(file.name for file in files[:3])
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    return f"faceaffect {__version__} on {datetime.now():%Y-%m-%d %H:%M} from {names}{more}"
+
+
+def _people(
+    sources: Sequence[SourceStats], find_person: FindPerson | None
+) -> Mapping[TrackKey, Person]:
+    if find_person is None:
+        return {}
+    return {
+        track.key: person
+        for source in sources
+        for track in source.tracks.values()
+        if (person := find_person(source.name, track.key[2])) is not None
+    }
 
 
 def _side_car_facts(files: Sequence[Path]) -> list[tuple[str, str]]:
@@ -122,13 +148,7 @@ def _side_car_facts(files: Sequence[Path]) -> list[tuple[str, str]]:
 
 
 def _check_packages() -> None:
-    try:
-        missing = missing_packages()
-    except OSError as error:  # matplotlib without a folder for its cache
-        raise ReportError(
-            f"the report needs a writable temporary folder ({error}); set TMPDIR or MPLCONFIGDIR"
-        ) from None
-    if missing:
+    if missing := missing_packages():
         raise ReportError(f"the report needs {missing}: run {install_command('report')}")
 
 

@@ -12,6 +12,7 @@ from faceaffect.sources.source import Source
 from faceaffect.system.path_text import is_utf8, to_utf8_text
 
 if TYPE_CHECKING:
+    from faceaffect.drawing.annotator import OverlayStyle
     from faceaffect.sinks.background_overlay import BackgroundOverlay
 
 _IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg")
@@ -25,6 +26,8 @@ def open_overlay(
     if_exists: OverwritePolicy,
     au_thresholds: tuple[float, ...],
     *,
+    style: OverlayStyle = "panel",
+    blur_faces: bool = False,
     stem: str = "",
     inputs: Sequence[str] = (),
 ) -> BackgroundOverlay:
@@ -36,6 +39,8 @@ def open_overlay(
         if_exists: what to do with an existing file. An encoded video cannot be continued, so a
             resumed run writes its frames to `<name>.part2.mp4` and so on.
         au_thresholds: thresholds [12] that the bars mark.
+        style: see `FaceAnnotator`.
+        blur_faces: whether faces are made unrecognizable.
         stem: name of the file in the folder; the source's own if empty.
         inputs: files that must not be overwritten.
 
@@ -51,15 +56,16 @@ def open_overlay(
         require_not_an_input,
     )
     from faceaffect.sinks.overlay_sink import OverlaySink
-    from faceaffect.sinks.overlay_video import OverlayVideo
+    from faceaffect.sinks.overlay_video import OverlayVideo, default_suffix
 
+    annotator = FaceAnnotator(au_thresholds, style=style, blur_faces=blur_faces)
     is_single_image = source.frame_count == 1 and source.fps is None and not source.is_live
     if not path.suffix:
         make_folder(path)
         stem = stem or _stem(source.name)
         if not source.is_sequence and not is_single_image:
-            return BackgroundOverlay(OverlayFolder(path / stem), FaceAnnotator(au_thresholds))
-        path = path / f"{stem}{'.png' if is_single_image else '.mp4'}"
+            return BackgroundOverlay(OverlayFolder(path / stem), annotator)
+        path = path / f"{stem}{'.png' if is_single_image else default_suffix()}"
     path = _free_path(path, if_exists)
     require_not_an_input(path, [source.name, *inputs])
     sink: OverlaySink
@@ -70,8 +76,14 @@ def open_overlay(
             )
         sink = OverlayImage(path)
     else:
-        sink = OverlayVideo(path, source.fps)
-    return BackgroundOverlay(sink, FaceAnnotator(au_thresholds))
+        sink = OverlayVideo(path, source.fps, _audio_file(source))
+    return BackgroundOverlay(sink, annotator)
+
+
+def _audio_file(source: Source) -> Path | None:
+    """Return the file of a source that may have audio."""
+    path = Path(source.name.removeprefix("file://"))
+    return None if source.is_live or not path.is_file() else path
 
 
 def overlay_stems(sources: Sequence[str]) -> dict[str, str]:
@@ -107,7 +119,7 @@ def check_overlay(path: Path, source_count: int, if_exists: OverwritePolicy) -> 
         )
     if not is_utf8(str(path)):
         raise SinkError(
-            f"{to_utf8_text(str(path))}: --overlay must be a name in UTF-8, which OpenCV needs; "
+            f"{to_utf8_text(str(path))}: --overlay must be a name in UTF-8, which FFmpeg needs; "
             "choose another"
         )
     parent = path.absolute().parent

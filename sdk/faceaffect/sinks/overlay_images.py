@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from faceaffect.drawing.score_panel import Canvas
+from faceaffect.drawing.canvas import Canvas
 from faceaffect.sinks.sink import SinkError
 from faceaffect.system.path_text import to_utf8_text
 from faceaffect.types import Frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from faceaffect.drawing.score_panel import Canvas
+from faceaffect.drawing.canvas import Canvas
 from faceaffect.types import Frame
 
 

@@ -1,4 +1,4 @@
-"""Row sink that writes CSV to standard output."""
+"""Row sink that writes text to standard output."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import sys
 from typing import TextIO
 
-from faceaffect.sinks.columns import COLUMNS, Column, rows_for_frame
-from faceaffect.sinks.row_formats import CsvFormat
+from faceaffect.sinks.columns import rows_for_frame
+from faceaffect.sinks.row_formats import CsvFormat, RowFormat
 from faceaffect.sinks.sink import ResumePoint, Sink, SinkError
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
 
 class StdoutSink(Sink):
-    """Writes CSV to a stream, flushed after every frame for the next program in a pipe.
+    """Writes CSV or JSON Lines to a pipe or terminal, flushed after every frame.
 
     It cannot be resumed.
     """
@@ -24,11 +24,11 @@ class StdoutSink(Sink):
     def __init__(
         self,
         stream: TextIO | None = None,
-        columns: tuple[Column, ...] = COLUMNS,
+        row_format: RowFormat | None = None,
         *,
         every_frame: bool = False,
     ) -> None:
-        """Write the header to `stream` (standard output by default).
+        """Write the header of `row_format` (CSV) to `stream` (standard output by default).
 
         Raises:
             SinkError: it is closed, or cannot be written.
@@ -39,9 +39,10 @@ class StdoutSink(Sink):
         if isinstance(output, io.TextIOWrapper):  # rows are UTF-8 in any locale
             output.reconfigure(encoding="utf-8", newline="\n")
         self._stream = output
-        self._format = CsvFormat(columns)
+        self._format = row_format or CsvFormat()
         self._every_frame = every_frame
-        self._write_text(self._format.header())
+        if header := self._format.header():
+            self._write_text(header)
 
     def begin(self, source: str) -> ResumePoint:
         """Start the rows of `source`, always at its first frame."""

@@ -56,6 +56,11 @@ class Participants:
                     return self._by_key[key]
         return None
 
+    def person_of(self, source: str, track_id: int) -> tuple[str, str] | None:
+        """Return person and group of a face; None if the table has none."""
+        found = self.find(source, track_id)
+        return None if found is None else (found.person, found.group)
+
     def _add(self, line: int, row: dict[str, str | None]) -> None:
         source, person = (row.get("source") or "").strip(), (row.get("person") or "").strip()
         track = (row.get("track_id") or "").strip()

@@ -175,8 +175,9 @@ def test_files_and_iterators_are_analyzed_whole(
 def test_frames_can_be_drawn_on(clip: Path, result: fa.Result, frames: list[np.ndarray]) -> None:
     view = next(iter(fa.stream(clip)))
     drawn = view.draw()
-    assert drawn.shape == frames[0].shape
-    assert (drawn != frames[0]).any()
+    height, width = frames[0].shape[:2]
+    assert drawn.shape[0] == height
+    assert (drawn[:, :width] != frames[0]).any()
     with pytest.raises(ValueError, match="frame with pixels"):
         result[0].draw()
     np.testing.assert_array_equal(result[0].draw(view.image), drawn)

@@ -32,7 +32,7 @@ def test_is_output_folder_by_name_or_existing_folder(
     monkeypatch.chdir(tmp_path)
     for name in ("folder", "folder.csv"):
         (tmp_path / name).mkdir()
-    assert is_output_folder({**NO_OPTIONS, "out": out}) is is_folder
+    assert is_output_folder({**NO_OPTIONS, "out": (out,)}) is is_folder
 
 
 @pytest.mark.parametrize(

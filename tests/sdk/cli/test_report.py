@@ -10,7 +10,7 @@ from faceaffect.types import Affect, Faces, Frame
 from tests.sdk.cli.conftest import Run
 from tests.sdk.cli.fake_pipeline import FakePipeline
 
-REQUIRES = ("matplotlib",)
+REQUIRES = ("jinja2",)
 
 
 def test_analyze_report_equals_command_afterwards(

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from faceaffect.report.read_rows import COLUMN_INDEX
-from faceaffect.report.timeline import MAX_BINS, read_timelines
+from faceaffect.report.timeline import read_timelines
 from faceaffect.report.track_stats import collect_stats
 from tests.sdk.report.synthetic_rows import one_face, write_rows
 
 V = COLUMN_INDEX["valence"]
 
 
-def test_read_timelines_bins_long_tracks_only(tmp_path: Path) -> None:
+def test_read_timelines_bins_long_tracks_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faceaffect.report.timeline.MAX_BINS", 400)
     path = write_rows(
         tmp_path / "a.csv",
         [*one_face("s.mp4", 4.0, track_id=3), *one_face("l.mp4", 80.0, track_id=4)],
@@ -24,9 +27,9 @@ def test_read_timelines_bins_long_tracks_only(tmp_path: Path) -> None:
     assert (len(short.time_s), short.is_binned) == (100, False)
     wave = np.sin(np.arange(100) / 25 * 2 * np.pi / 10)
     assert short.mean[:, V] == pytest.approx(wave, abs=1e-4)
-    assert (len(long.time_s), long.is_binned, int(long.count.sum())) == (MAX_BINS, True, 2000)
+    assert (len(long.time_s), long.is_binned, int(long.count.sum())) == (400, True, 2000)
     times = np.arange(2000) / 25
-    bins = np.minimum((times / times[-1] * MAX_BINS).astype(int), MAX_BINS - 1)
+    bins = np.minimum((times / times[-1] * 400).astype(int), 399)
     values = np.sin(times * 2 * np.pi / 10)
     for step in (0, 7, 399):
         expected = values[bins == step]

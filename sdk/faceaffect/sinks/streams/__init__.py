@@ -1,0 +1,1 @@
+"""Rows as messages to other programs: ZeroMQ, MQTT, Lab Streaming Layer, OSC."""
