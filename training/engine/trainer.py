@@ -31,13 +31,16 @@ from training.engine.progress import TrainingProgress
 from training.engine.recipe import Recipe
 
 CONSTRAIN_EVERY: Final = 4  # steps between projections of constrained layers
-MAX_GRADIENT_NORM: Final = 5.0
 MAX_EMPTY_STEPS: Final = 50
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 _INPUTS: Final = ("crops", "clip", "mel", "first", "second", "intensity", "confidence")
 
 Objective = Callable[[nn.Module, Mapping[str, Tensor], float], dict[str, Tensor]]
 """(network, batch, epochs passed) -> losses by name, `loss` their sum."""
+
+
+def _silent(text: str) -> None:
+    pass
 
 
 class BatchSource(Protocol):
@@ -69,6 +72,9 @@ class TrainerConfig:
         precision: float32, or the type of mixed precision.
         resume: Continue from the saved state in `folder`, if there is one.
         allow_changed_recipe: Resume from the state of another recipe or length too.
+        keep_best: Methods: validate after each epoch, keep the weights of the best one, and stop
+            after the recipe's `patience`.
+        echo: Receives a line of text for each validation.
         metadata: Further entries of run.json.
     """
 
@@ -81,6 +87,8 @@ class TrainerConfig:
     resume: bool = False
     allow_changed_recipe: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    keep_best: bool = False
+    echo: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -128,6 +136,7 @@ class Trainer:
         # Small float16 gradients would underflow; the scaler's factor is part of the state.
         self._scaler = torch.amp.GradScaler("cuda", enabled=config.precision == "float16")
         self.step = self.left_out = 0
+        self.is_stopped = False  # early, by `after_epoch`
         self.started_from = ""  # SHA-256 of the weights that the run began with
         self._empty_steps = 0  # in a row
         self._samples = 0  # since the trainer was built
@@ -195,7 +204,8 @@ class Trainer:
     def _update_weights(self) -> None:
         self._empty_steps = 0
         self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self.net.parameters(), MAX_GRADIENT_NORM)
+        if self.recipe.optimizer.max_gradient_norm:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.optimizer.max_gradient_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         if self.step % CONSTRAIN_EVERY == 0:
@@ -214,9 +224,10 @@ class Trainer:
             )
 
     def run(
-        self, after_epoch: Callable[[int], None] | None = None, stop_at: int | None = None
+        self, after_epoch: Callable[[int], bool | None] | None = None, stop_at: int | None = None
     ) -> None:
-        """Train to the last step, or to step `stop_at`; `after_epoch` gets each epoch's number.
+        """Train to the last step, or to step `stop_at`; `after_epoch` gets each epoch's number and
+        returns true to stop the run.
 
         The first of several processes saves, shows progress and calls `after_epoch`.
         """
@@ -226,16 +237,16 @@ class Trainer:
         with TrainingProgress(
             self.recipe.name, folder, self.step, self.steps, is_first
         ) as progress:
-            while self.step < last:
+            while self.step < last and not self.is_stopped:
                 epoch = int(self.step / self.steps_per_epoch)
                 losses = self.train_step()
                 progress.update(self.step, losses, self._samples)
-                if not is_first:
-                    continue
-                if self.step % self.config.save_every == 0 or self.step == last:
+                passed = int(self.step / self.steps_per_epoch)
+                if after_epoch is not None and passed > epoch:
+                    self.is_stopped = self._processes.any(is_first and bool(after_epoch(passed)))
+                is_due = self.step % self.config.save_every == 0 or self.step == last
+                if is_first and (is_due or self.is_stopped):
                     self.save()
-                if after_epoch is not None and int(self.step / self.steps_per_epoch) > epoch:
-                    after_epoch(int(self.step / self.steps_per_epoch))
             if self.left_out:
                 progress.print(
                     f"{self.left_out} samples left out: not finite, or alone in their batch"
@@ -253,6 +264,7 @@ class Trainer:
             "step": self.step,
             "steps": self.steps,
             "left_out": self.left_out,
+            "is_stopped": self.is_stopped,
             "started_from": self.started_from,
         }
         if self.ema is not None:
@@ -288,6 +300,7 @@ class Trainer:
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         self.step, self.left_out = int(state["step"]), int(state["left_out"])
+        self.is_stopped = bool(state.get("is_stopped", False))
         self.started_from = state["started_from"]
         return True
 

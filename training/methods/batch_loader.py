@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceaffect.labels import AU_NAMES
+from training.datasets.frame_table import FrameTable
 from training.datasets.sampling.pairs import au_pairs
 from training.datasets.sampling.step import Part, Sampler, Step, shard
 from training.engine.distributed import ProcessGroup
@@ -51,7 +52,7 @@ class BatchLoader:
             )
         self._sampler: Sampler | PairSampler
         if recipe.sampler == "pairs":
-            self._sampler = PairSampler(data, recipe.batch, recipe.sampling.pairs, seed)
+            self._sampler = PairSampler(data.train, recipe.batch, recipe.sampling.pairs, seed)
         else:
             self._sampler = build_sampler(recipe, data.train, form, seed)
         self.steps_per_epoch = max(1, self._sampler.count(0))
@@ -108,26 +109,27 @@ class BatchLoader:
         """
         table = self._builder.table
         first, second = (self._builder.batch(rows[:, k], (), (*seed, k))["crops"] for k in range(2))
-        values = table.au
-        if table.au_intensity is not None:
-            values = np.where(np.isfinite(table.au_intensity), table.au_intensity, values)
-        is_known = table.au_mask[rows[:, 0]] & table.au_mask[rows[:, 1]]
-        order = np.sign(values[rows[:, 1]] - values[rows[:, 0]]) * is_known
-        return {
-            "first": first,
-            "second": second,
-            "order": torch.from_numpy(order.astype(np.float32)),
-        }
+        return {"first": first, "second": second, "order": pair_order(table, rows)}
+
+
+def pair_order(table: FrameTable, rows: NDArray[np.int64]) -> Tensor:
+    """Order [B, 12] of the labels of pairs of rows [B, 2]; 0 where equal or unknown."""
+    values = table.au
+    if table.au_intensity is not None:
+        values = np.where(np.isfinite(table.au_intensity), table.au_intensity, values)
+    is_known = table.au_mask[rows[:, 0]] & table.au_mask[rows[:, 1]]
+    order = np.sign(values[rows[:, 1]] - values[rows[:, 0]]) * is_known
+    return torch.from_numpy(order.astype(np.float32))
 
 
 class PairSampler:
-    """Steps of pairs [B, 2] of one video's frames (M7): equally many for each AU, drawn anew every
+    """Steps of pairs [B, 2] of one video's frames (M7): `pairs` for each AU, drawn anew every
     epoch.
     """
 
-    def __init__(self, data: MethodData, batch: int, pairs: int, seed: int) -> None:
-        self._table, self._batch, self._seed = data.train, batch, seed
-        self._pairs_per_au = -(-pairs // len(AU_NAMES))
+    def __init__(self, table: FrameTable, batch: int, pairs: int, seed: int) -> None:
+        self._table, self._batch, self._seed = table, batch, seed
+        self._pairs_per_au = pairs
         self._columns = [k for k in range(len(AU_NAMES)) if self._has_pairs(k)]
         if not self._columns:
             raise ValueError(

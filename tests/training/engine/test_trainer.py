@@ -214,3 +214,33 @@ def test_config_with_unknown_or_impossible_precision_raises(tmp_path: Path) -> N
 def test_ftdnn_is_a_constrained_layer() -> None:
     assert callable(Ftdnn.constrain)
     assert issubclass(Ftdnn, ConstrainedLayer)
+
+
+class OneWeight(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, 1))
+
+
+@pytest.mark.parametrize(("limit", "step"), [("0", 3.0), ("2", 0.2)])
+def test_gradients_are_clipped_only_to_a_given_norm(
+    limit: str, step: float, tmp_path: Path
+) -> None:
+    """A gradient of 30 at a rate of 0.1."""
+    recipe = small_recipe(
+        "incomplete_labels",
+        "optimizer.kind=sgd",
+        "optimizer.rate=0.1",
+        "optimizer.schedule=constant",
+        f"optimizer.max_gradient_norm={limit}",
+    )
+    net = OneWeight()
+    trainer = Trainer(
+        net,
+        lambda net, batch, epoch: {"loss": -30 * net.weight.sum()},
+        FaceBatches("crops", 4),
+        recipe,
+        TrainerConfig(tmp_path, steps=1),
+    )
+    trainer.train_step()
+    assert float(net.weight.detach()) == pytest.approx(step, rel=1e-4)
