@@ -12,7 +12,7 @@ from training.cli.data import data
 from training.cli.detector import train_detector
 from training.cli.distill import distill
 from training.cli.loop import reported_errors
-from training.cli.methods import list_recipes, model_cost, pretrain
+from training.cli.methods import features, list_recipes, model_cost, pretrain
 from training.cli.options import (
     EXISTING,
     assets_option,
@@ -38,6 +38,7 @@ main.add_command(train)
 main.add_command(train_detector)
 main.add_command(distill)
 main.add_command(pretrain)
+main.add_command(features)
 
 
 @main.command("pseudo-label")

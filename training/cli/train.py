@@ -10,7 +10,6 @@ import click
 
 from training.cli.loop import check_folder, reported_errors
 from training.cli.options import (
-    EXISTING_FOLDER,
     PATH,
     cache_option,
     data_options,
@@ -49,7 +48,12 @@ _METHOD_OPTIONS: Final = {
 @click.option("--out", type=PATH, help="Folder of the run.  [default: runs/RECIPE]")
 @resume_option
 @set_option
-@click.option("--data", type=EXISTING_FOLDER, help="methods: Aff-Wild2 or RenderWild.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FOLDER",
+    help="methods: Aff-Wild2 or RenderWild; KIND:FOLDER adds training rows of another data set.",
+)
 @click.option(
     "--preset",
     type=click.Choice(PRESETS),
@@ -121,13 +125,20 @@ def _train_default(out: Path, options: dict[str, Any]) -> None:
 def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
     from training.engine.checkpoint import TrainingError
     from training.engine.trainer import TrainerConfig
+    from training.methods.external_data import DataSource
     from training.methods.recipe_lookup import find_recipe
     from training.methods.train_run import train_run
 
     recipe = find_recipe(name, options["preset"], options["overrides"])
-    if options["data"] is None:
+    if not options["data"]:
         raise click.ClickException(
             f"{name} trains on a data set in the layout of Aff-Wild2: add --data FOLDER"
+        )
+    first, *more = [DataSource.parse(text) for text in options["data"]]
+    if first.kind != "affwild2":
+        raise click.ClickException(
+            f"the first --data is in the layout of Aff-Wild2 and has the validation set, "
+            f"got {first.kind}:{first.folder}"
         )
     if options["bf16"] and options["fp16"]:
         raise click.ClickException("--bf16 and --fp16 exclude each other")
@@ -142,9 +153,10 @@ def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
         warnings.showwarning = lambda message, *place, **more: click.echo(str(message), err=True)
         train_run(
             recipe,
-            options["data"],
+            first.folder,
             config,
             cache=options["cache"],
+            more=more,
             eval_every=options["eval_every"],
             echo=click.echo,
         )

@@ -207,6 +207,9 @@ class LabeledWindows:
         is_labeled = np.zeros(len(self.table), bool)
         is_labeled[self.rows] = True
         epoch_windows = epoch_windows[is_labeled[epoch_windows].any(axis=1)]
+        is_still = (epoch_windows == epoch_windows[:, :1]).all(axis=1)
+        if not is_still.all():
+            epoch_windows = epoch_windows[~is_still]  # of data sets of images
         if len(epoch_windows) <= self.every:
             return epoch_windows
         return epoch_windows[epoch % self.every :: self.every]

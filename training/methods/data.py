@@ -14,11 +14,19 @@ import pyarrow as pa
 from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training.audio.mel_track import MelTracks
 from training.datasets.crop_landmarks import with_landmarks
-from training.datasets.frame_table import SPLITS, TASKS, FrameTable, Task, absolute_paths
-from training.datasets.image_store import ImageStore, build_store
+from training.datasets.frame_table import (
+    SPLITS,
+    TASKS,
+    FrameTable,
+    Task,
+    absolute_paths,
+    concat_tables,
+)
+from training.datasets.image_store import ImageStore, build_store, concat_stores
 from training.datasets.readers import load_cached
 from training.datasets.splits import training_view
 from training.datasets.table_cache import DEFAULT_CACHE
+from training.methods.external_data import DataSource, open_training_rows
 
 _CACHED_TRACKS = 512
 
@@ -46,13 +54,14 @@ def open_method_data(
     progress: bool = True,
     evaluation_only: bool = False,
     timing: bool = False,
+    more: Sequence[DataSource] = (),
 ) -> MethodData:
     """Open a data set in the layout of Aff-Wild2, such as RenderWild (synthetic videos).
 
     Images are stored at `size_px`, at most the 112 px of crops. `landmarks` detects those of
     every crop (for M4 and M5). A set for `evaluation_only` may have no training frame. With audio,
     or with `timing`, the frames' times are read. Tables, images, landmarks and mel power are
-    computed once and kept in `cache`.
+    computed once and kept in `cache`. Training rows of `more` data sets are added.
 
     Raises:
         FileNotFoundError, BrokenDatasetError: as the reader of the data set.
@@ -76,7 +85,13 @@ def open_method_data(
             f"{', '.join(tasks)}"
         )
     tracks = MelTracks(max_cached=_CACHED_TRACKS, folder=cache / "mel") if audio else None
-    return MethodData(train, validation_view(table, tasks), images, tracks)
+    validation = validation_view(table, tasks)
+    for source in more:
+        rows, their_images = open_training_rows(
+            source, side, tasks, cache, landmarks=landmarks, progress=progress
+        )
+        train, images = concat_tables([train, rows]), concat_stores([images, their_images])
+    return MethodData(train, validation, images, tracks)
 
 
 def validation_view(table: FrameTable, tasks: Sequence[Task]) -> FrameTable:

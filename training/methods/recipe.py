@@ -75,6 +75,7 @@ class MethodRecipe(Recipe):
     patience: int = 0  # epochs without a better validation score before a stage stops; 0: none
     first_stage: StageConfig | None = None  # frames of M2, triplets of M1, single tasks of M6
     prior: PriorConfig | None = None  # of M1
+    databases: tuple[str, ...] = ()  # kinds of data sets of the paper beside Aff-Wild2
 
     @property
     def title(self) -> str:

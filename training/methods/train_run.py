@@ -5,7 +5,7 @@ epoch.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from training.losses.total_loss import LossTerm
 from training.methods.batch_builder import InputSpec
 from training.methods.build_sampler import recipe_tasks
 from training.methods.data import MethodData, open_method_data
+from training.methods.external_data import DataSource
 from training.methods.load_run import read_recipe
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
 from training.methods.recipe import MethodRecipe
@@ -31,10 +32,15 @@ from training.models.stages import MethodNet
 
 
 def open_recipe_data(
-    recipe: MethodRecipe, folder: Path, cache: Path | None = None, *, timing: bool = False
+    recipe: MethodRecipe,
+    folder: Path,
+    cache: Path | None = None,
+    *,
+    timing: bool = False,
+    more: Sequence[DataSource] = (),
 ) -> MethodData:
     """A data set with the image size, audio, landmarks and tasks that the recipe needs, and with
-    frame times if `timing`.
+    frame times if `timing`; training rows of `more` data sets are added.
     """
     net = on_meta(lambda: build_network(recipe.net))
     assert isinstance(net, MethodNet)
@@ -47,6 +53,7 @@ def open_recipe_data(
         landmarks=form.form == "clips" or uses_landmarks(recipe.losses),
         tasks=recipe_tasks(recipe),
         timing=timing,
+        more=more,
     )
 
 
@@ -60,14 +67,15 @@ def train_run(
     config: TrainerConfig,
     *,
     cache: Path | None = None,
+    more: Sequence[DataSource] = (),
     eval_every: str = "epoch",
     echo: Callable[[str], None] = print,
 ) -> MethodNet:
     """Train `recipe` in all its stages on the data set in `folder`, and write scores.json beside
     the trainer's files.
 
-    `eval_every` is the interval of validation scores: epoch (the weights of the best epoch are
-    kept), end or never.
+    Training rows of `more` data sets are added. `eval_every` is the interval of validation scores:
+    epoch (the weights of the best epoch are kept), end or never.
 
     Raises:
         TrainingError: the output folder holds a run that is not to be resumed, or one of another
@@ -77,7 +85,8 @@ def train_run(
     _check_folder(recipe, config)
     warn_of_chance(recipe)
     processes = ProcessGroup.from_environment(config.device)
-    data = open_recipe_data(recipe, folder, cache)
+    warn_of_missing_data(recipe, more)
+    data = open_recipe_data(recipe, folder, cache, more=more)
     config = replace(
         config,
         metadata=_metadata(folder, data, config),
@@ -109,6 +118,17 @@ def warn_of_chance(recipe: MethodRecipe) -> None:
             f"{recipe.title} STARTS FROM RANDOM WEIGHTS. The published network starts from "
             "pretrained ones, and its figures cannot be expected without; "
             "set --set trunk_weights=FILE (docs/affwild2.md names the files)",
+            stacklevel=2,
+        )
+
+
+def warn_of_missing_data(recipe: MethodRecipe, more: Sequence[DataSource]) -> None:
+    """Warn if the paper trained on further data sets that a published run lacks."""
+    missing = [kind for kind in recipe.databases if kind not in {each.kind for each in more}]
+    if recipe.preset == "published" and missing:
+        warnings.warn(
+            f"{recipe.paper} was published with further data sets: {', '.join(missing)}; "
+            "whoever has them adds --data KIND:FOLDER",
             stacklevel=2,
         )
 

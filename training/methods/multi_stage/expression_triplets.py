@@ -39,16 +39,15 @@ def triplet_objective(
     return {"loss": triplet(anchor, positive, negative, batch["margin"])}
 
 
-class LabelTriplets:
-    """Batch source of triplets of training frames of three different groups (people).
+class TripletRows:
+    """Draws triplets of a table's labeled frames of three different groups (people).
 
     Frames are compared by their AUs, expression and valence-arousal where all three have them. Of
     random triplets those are kept whose most alike pair is clearly closer than both other pairs.
     """
 
-    def __init__(self, builder: BatchBuilder, batch: int, seed: int) -> None:
-        self._builder, self._batch, self._seed = builder, batch, seed
-        table = builder.table
+    def __init__(self, table: FrameTable, batch: int) -> None:
+        self._table, self._batch = table, batch
         self._rows = np.flatnonzero(table.has_crop & table.masks.any(axis=1))
         self._group = np.unique(np.array(table.groups), return_inverse=True)[1][table.video]
         if len(np.unique(self._group[self._rows])) < 3:
@@ -56,14 +55,10 @@ class LabelTriplets:
                 "triplets of expressions need labeled training frames of three people; set "
                 "prior.triplets=none or a file of FEC"
             )
-        self.steps_per_epoch = max(1, -(-len(self._rows) // (3 * batch)))
 
-    def get(self, step: int) -> list[dict[str, Tensor]]:
-        random = np.random.default_rng([self._seed, step, 75])
-        rows, margins = self.draw(random)
-        crops = self._builder.batch(rows.ravel(), (), (self._seed, step, 76))["crops"]
-        margin = torch.from_numpy(margins)
-        return [{"crops": torch.unflatten(crops, 0, (-1, 3)), "margin": margin}]
+    def __len__(self) -> int:
+        """Number of labeled frames."""
+        return len(self._rows)
 
     def draw(self, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows [B, 3] of anchor, positive and negative, and margins [B].
@@ -71,7 +66,7 @@ class LabelTriplets:
         Raises:
             ValueError: hardly any random triplet is clear.
         """
-        table = self._builder.table
+        table = self._table
         found: list[NDArray[np.int64]] = []
         for _ in range(_TRIES):
             drawn = random.choice(self._rows, (8 * self._batch, 3))
@@ -104,7 +99,7 @@ class LabelTriplets:
 
     def _distance(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Mean distance [K] over the tasks that both rows are labeled for, NaN without any."""
-        table: FrameTable = self._builder.table
+        table = self._table
         values = (
             np.abs(table.au[first] - table.au[second]).mean(axis=1),
             (table.expression[first] != table.expression[second]).astype(float),
@@ -114,6 +109,21 @@ class LabelTriplets:
         total = sum(np.where(masks[:, k], value, 0) for k, value in enumerate(values))
         count = masks.sum(axis=1)
         return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+class LabelTriplets:
+    """Batch source of the triplets of a builder's table."""
+
+    def __init__(self, builder: BatchBuilder, batch: int, seed: int) -> None:
+        self._builder, self._seed = builder, seed
+        self._rows = TripletRows(builder.table, batch)
+        self.steps_per_epoch = max(1, -(-len(self._rows) // (3 * batch)))
+
+    def get(self, step: int) -> list[dict[str, Tensor]]:
+        rows, margins = self._rows.draw(np.random.default_rng([self._seed, step, 75]))
+        crops = self._builder.batch(rows.ravel(), (), (self._seed, step, 76))["crops"]
+        margin = torch.from_numpy(margins)
+        return [{"crops": torch.unflatten(crops, 0, (-1, 3)), "margin": margin}]
 
 
 class FecTriplets:

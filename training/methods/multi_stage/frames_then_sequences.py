@@ -7,9 +7,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from training.engine.distributed import ProcessGroup
 from training.engine.trainer import TrainerConfig
+from training.methods.batch_builder import InputSpec
+from training.methods.batch_loader import BatchLoader
 from training.methods.data import MethodData
 from training.methods.multi_stage.pseudo_label_pass import first_stage_recipe
+from training.methods.objectives import supervised
 from training.methods.recipe import MethodRecipe
 from training.methods.train_method import train_method
 from training.models.networks.multimodal_transformer import MultimodalTransformer
@@ -33,13 +37,20 @@ def train_frames_then_sequences(
     )
     net = train_method(frames, data, replace(config, folder=config.folder / "frames"))
     windows = replace(recipe, losses=sequence, sampler="windows")
-    return train_method(
-        windows,
-        data,
-        config,
-        initial_weights=net.state_dict(),
-        prepare=_freeze_trunks,
-    )
+    processes = ProcessGroup.from_environment(config.device)
+    loader = BatchLoader(windows, data, InputSpec.of(net), config.seed, processes)
+    try:
+        return train_method(
+            recipe,
+            data,
+            config,
+            objective=supervised(windows),
+            batches=loader,
+            initial_weights=net.state_dict(),
+            prepare=_freeze_trunks,
+        )
+    finally:
+        loader.close()
 
 
 def _freeze_trunks(net: MethodNet) -> None:

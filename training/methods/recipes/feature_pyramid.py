@@ -30,6 +30,10 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 1e-3),
     batch=128,
     epochs=20,
+    databases=(
+        "expw",
+        "affectnet",
+    ),
     first_stage=StageConfig(OptimizerConfig("sgd", 3e-4, 1e-4), batch=128, epochs=20, every=4),
     sampling=SamplingConfig(va_every=5),
 )

@@ -41,6 +41,11 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 1e-4, momentum=0.5),
     batch=64,
     epochs=40,
+    databases=(
+        "expw",
+        "afew-va",
+        "affectnet",
+    ),
     patience=5,
     sampling=_SAMPLING,
 )

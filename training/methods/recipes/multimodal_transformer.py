@@ -35,6 +35,7 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("sgd", 1e-2, 5e-4),
     batch=8,
     epochs=10,
+    databases=("bp4d",),
     patience=5,
 )
 COMPACT: Final = replace(

@@ -28,6 +28,10 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 5e-5),
     batch=32,
     epochs=10,
+    databases=(
+        "bp4d",
+        "disfa",
+    ),
     sampling=SamplingConfig(repeats=5),
 )
 COMPACT: Final = replace(

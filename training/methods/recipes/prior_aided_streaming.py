@@ -31,6 +31,11 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("sgd", 1e-3, 1e-4, schedule="restarts", floor=1e-5),
     batch=70,
     epochs=50,
+    databases=(
+        "bp4d",
+        "dfew",
+        "affectnet",
+    ),
     prior=PriorConfig(),
     first_stage=StageConfig(OptimizerConfig("sgd", 2e-4, 5e-4), batch=30, epochs=10),
 )

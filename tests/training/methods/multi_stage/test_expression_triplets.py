@@ -15,8 +15,8 @@ from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import synthetic_data
 from training.engine.trainer import TrainerConfig
 from training.losses.ranking import triplet
-from training.methods.batch_builder import BatchBuilder, InputSpec
-from training.methods.multi_stage.expression_triplets import FecTriplets, LabelTriplets
+from training.methods.data import MethodData
+from training.methods.multi_stage.expression_triplets import FecTriplets, TripletRows
 from training.methods.multi_stage.identity_prior import train_with_identity_prior
 from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import find_recipe
@@ -31,9 +31,8 @@ def recipe(*options: str) -> MethodRecipe:
     return find_recipe("M1", "compact", [*small, *options])
 
 
-def source(data=DATA) -> LabelTriplets:
-    builder = BatchBuilder(recipe(), InputSpec("frames", 1, 48), data, data.train)
-    return LabelTriplets(builder, 8, seed=1)
+def source(data: MethodData = DATA) -> TripletRows:
+    return TripletRows(data.train, 8)
 
 
 def test_triplet_loss_matches_formula() -> None:
