@@ -102,6 +102,13 @@ def tune_score(predict: Predict, data: CachedData, rows: Rows, tasks: tuple[str,
     return float(np.mean(values))
 
 
+def scorer(
+    predict: Predict, data: CachedData, split: Split, tasks: tuple[str, ...]
+) -> Callable[[], float]:
+    """`tune_score` of predictions on the tuning people."""
+    return lambda: tune_score(predict, data, split.tune, tasks)
+
+
 def _mean_auroc(logit: NDArray[np.float32], active: NDArray[np.bool_]) -> float:
     varies = active.any(axis=0) & ~active.all(axis=0)
     return float(np.mean([auroc(logit[:, k], active[:, k]) for k in np.flatnonzero(varies)]))

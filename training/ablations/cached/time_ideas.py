@@ -19,7 +19,7 @@ from training.ablations.cached.fit import (
     Predict,
     fit,
     judge,
-    tune_score,
+    scorer,
     uniform,
 )
 from training.ablations.cached.frame_ideas import Arms, Heads
@@ -39,7 +39,7 @@ from training.models.temporal.sequence_encoder import SequenceEncoder
 
 WINDOW_FRAMES: Final = 30  # of M7 to either side: ten seconds at three frames a second
 BOTH_LABELS: Final = 0.1  # of M8's videos
-_SEQUENCE: Final = FitConfig(max_steps=300, check_every=25, patience=4)
+_SEQUENCE: Final = FitConfig(max_steps=300, check_every=25, patience=3)
 _BINS: Final = 20
 
 
@@ -50,15 +50,10 @@ def _videos_in(data: CachedData, rows: Rows) -> list[int]:
 
 def _padded(data: CachedData, videos: list[int]) -> Tensor:
     """Rows [B, T] of videos, the last one repeated."""
-    longest = max(len(data.videos[k]) for k in videos)
-    return torch.stack(
-        [
-            torch.from_numpy(
-                data.videos[k][np.minimum(np.arange(longest), len(data.videos[k]) - 1)]
-            )
-            for k in videos
-        ]
-    )
+    own = [data.videos[k] for k in videos]
+    longest = max(map(len, own))
+    filled = [video[np.minimum(np.arange(longest), len(video) - 1)] for video in own]
+    return torch.from_numpy(np.stack(filled))
 
 
 def _by_rows(data: CachedData, run: Callable[[Tensor], Outputs]) -> Predict:
@@ -135,7 +130,7 @@ def audio_and_transformer(data: CachedData, split: Split) -> Arms:
             net,
             loss,
             uniform(videos, 8),
-            lambda predict=predict: tune_score(predict, data, split.tune, ("AU",)),
+            scorer(predict, data, split, ("AU",)),
             split.random(21),
             _SEQUENCE,
         )
@@ -180,17 +175,20 @@ def _train_intensity(data: CachedData, split: Split) -> _Intensity:
             return pair_hinge(first[0], second[0], order)
         return pair_gauss(first[0], second[0], first[1], second[1], order)
 
-    for uncertain in (False, True):
+    def train(uncertain: bool) -> None:
         for part in (net.hidden, net.raw):
             part.requires_grad_(not uncertain)
         fit(
             net,
-            lambda chosen, step, uncertain=uncertain: pair_loss(chosen, uncertain),
+            lambda chosen, step: pair_loss(chosen, uncertain),
             uniform(pairs, 64),
-            lambda uncertain=uncertain: -float(pair_loss(torch.from_numpy(held), uncertain)),
+            lambda: -float(pair_loss(torch.from_numpy(held), uncertain)),
             split.random(22),
             FitConfig(max_steps=500, patience=3),
         )
+
+    train(uncertain=False)
+    train(uncertain=True)
     return net
 
 
@@ -212,7 +210,7 @@ def _history(data: CachedData, net: _Intensity, rows: Rows, trusts: bool) -> Ten
 
 
 def pairwise_history(data: CachedData, split: Split) -> Arms:
-    """M7. Order of pairs, uncertainty and a mapping over the video, against direct classification."""
+    """M7. Order of pairs, uncertainty, a mapping over the video, against direct classification."""
     torch.manual_seed(split.seed)
     measured = _train_intensity(data, split)
     labels = data.labels
@@ -257,7 +255,7 @@ def _fit_aus(
         net,
         loss,
         uniform(split.train),
-        lambda: tune_score(predict, data, split.tune, ("AU",)),
+        scorer(predict, data, split, ("AU",)),
         split.random(23),
     )
     return judge(predict, data, split, ("AU",), steps)
@@ -347,9 +345,9 @@ def _train_recurrent(
     predict: Predict = _by_rows(data, run)
     if start is None:
         predict = lambda rows: net(data.features[rows])  # noqa: E731
-    config = FitConfig() if start is None else FitConfig(600, 30, 5, rate=3e-3)
+    config = FitConfig() if start is None else FitConfig(600, 30, 3, rate=3e-3)
     steps = fit(
-        net, loss, draw, lambda: tune_score(predict, data, split.tune, tasks), split.random(24),
+        net, loss, draw, scorer(predict, data, split, tasks), split.random(24),
         config,
     )  # fmt: skip
     return net, predict, steps
