@@ -40,6 +40,7 @@ _METHOD_OPTIONS: Final = {
     "eval_every",
     "steps",
     "save_every",
+    "loader_threads",
 }
 
 
@@ -84,6 +85,13 @@ _METHOD_OPTIONS: Final = {
     default=100,
     show_default=True,
     help="methods: steps between two saves.",
+)
+@click.option(
+    "--loader-threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="methods: threads that build batches.",
 )
 @data_options
 @synthetic_only_option
@@ -147,7 +155,7 @@ def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
         raise click.ClickException(
             "16-bit floats (--fp16) need --device cuda; on the CPU use --bf16"
         )
-    names = ("seed", "device", "steps", "save_every", "resume")
+    names = ("seed", "device", "steps", "save_every", "resume", "loader_threads")
     config = TrainerConfig(out, precision=precision, **{name: options[name] for name in names})
     with reported_errors(TrainingError), warnings.catch_warnings():
         warnings.showwarning = lambda message, *place, **more: click.echo(str(message), err=True)

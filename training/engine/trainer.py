@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from training.engine.checkpoint import (
 from training.engine.distributed import ProcessGroup
 from training.engine.ema import EmaModel
 from training.engine.optimizer import build_optimizer, learning_rate_at
-from training.engine.progress import TrainingProgress
+from training.engine.progress import PRINT_EVERY, TrainingProgress
 from training.engine.recipe import Recipe
 
 CONSTRAIN_EVERY: Final = 4  # steps between projections of constrained layers
@@ -56,6 +57,13 @@ class BatchSource(Protocol):
 
 
 @runtime_checkable
+class FinishesBatches(Protocol):
+    """A batch source whose batches are finished on the device."""
+
+    def finish(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
+
+
+@runtime_checkable
 class ConstrainedLayer(Protocol):
     """Layer whose weights are projected onto a constraint every few steps (F-TDNN)."""
 
@@ -74,6 +82,7 @@ class TrainerConfig:
         allow_changed_recipe: Resume from the state of another recipe or length too.
         keep_best: Methods: validate after each epoch, keep the weights of the best one, and stop
             after the recipe's `patience`.
+        loader_threads: Methods: threads that build batches.
         echo: Receives a line of text for each validation.
         metadata: Further entries of run.json.
     """
@@ -88,6 +97,7 @@ class TrainerConfig:
     allow_changed_recipe: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
     keep_best: bool = False
+    loader_threads: int = 1
     echo: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
@@ -155,40 +165,52 @@ class Trainer:
         torch.manual_seed(self.config.seed * 7_919 + self.step)
         self.net.train()
         self._optimizer.zero_grad()
-        losses: dict[str, float] = {}
+        losses: dict[str, Tensor] = {}
         for batch in batches:
             self._samples += len(next(iter(batch.values())))
-            usable = self._usable({name: value.to(self._device) for name, value in batch.items()})
+            usable = self._usable(batch)
             if usable is not None:
-                for name, value in self._backward(usable).items():
-                    losses[name] = losses.get(name, 0.0) + value
+                for name, value in self._backward(self._on_device(usable)).items():
+                    losses[name] = losses[name] + value if name in losses else value
         if self._processes.average(self.net, bool(losses)):
             self._update_weights()
         else:
             self._count_empty_step()
         self.step += 1
-        return losses
+        return self._values(losses)
 
-    def _backward(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
+    def _on_device(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        moved = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
+        return self.batches.finish(moved) if isinstance(self.batches, FinishesBatches) else moved
+
+    def _values(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """Losses of the step that ended; on a GPU only of some steps, since that waits for it."""
+        is_due = any(self.step % every == 0 for every in (PRINT_EVERY, self.config.save_every))
+        if not (self._device == "cpu" or is_due or self.step == self.steps):
+            return {}
+        values = {name: float(value) for name, value in losses.items()}
+        if not math.isfinite(values.get("loss", 0.0)):
+            raise TrainingError(
+                f"step {self.step - 1}: the loss is not finite: {values}; "
+                "resume with a lower optimizer.rate"
+            )
+        return values
+
+    def _backward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Add the gradients of a batch; returns its losses."""
         precision = self.config.precision
         half = torch.float16 if precision == "float16" else torch.bfloat16
         with torch.autocast(self._device.split(":")[0], half, enabled=precision != "float32"):
             parts = self._objective(self.net, batch, self.step / self.steps_per_epoch)
-        losses = {name: float(value.detach()) for name, value in parts.items()}
-        if not torch.isfinite(parts["loss"]):
-            raise TrainingError(
-                f"step {self.step}: the loss is not finite: {losses}; "
-                "resume with a lower optimizer.rate"
-            )
+        losses = {name: value.detach() for name, value in parts.items()}
         if parts["loss"].requires_grad:
             self._scaler.scale(parts["loss"]).backward()  # type: ignore[no-untyped-call]
         return losses
 
-    def _usable(self, batch: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    def _usable(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Batch without samples of non-finite inputs; None if fewer than two are left."""
         count = len(next(iter(batch.values())))
-        is_finite = torch.ones(count, dtype=torch.bool, device=self._device)
+        is_finite = torch.ones(count, dtype=torch.bool)
         for name in _INPUTS:
             if name in batch:
                 is_finite &= torch.isfinite(batch[name]).flatten(1).all(dim=1)

@@ -65,7 +65,13 @@ def train_method(
     if batches is None:
         form = "frames" if recipe.sampler == "pairs" else recipe.sampling.form
         loader = batches = BatchLoader(
-            recipe, data, InputSpec.of(net, form), config.seed, processes
+            recipe,
+            data,
+            InputSpec.of(net, form),
+            config.seed,
+            processes,
+            config.loader_threads,
+            pin=config.device.startswith("cuda"),
         )
     ema = None
     if objective is None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor
 
 from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import synthetic_data
+from training.datasets.sampling.step import Part
 from training.engine.checkpoint import TrainingError
 from training.engine.trainer import TrainerConfig
 from training.losses.total_loss import total_loss
-from training.methods.batch_builder import BatchBuilder
+from training.methods.batch_loader import BatchLoader
 from training.methods.data import MethodData
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
@@ -218,29 +218,30 @@ def test_train_method_of_unlabeled_batches_stays_finite(tmp_path: Path) -> None:
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
+def with_nan_sound(loader: BatchLoader, part: Part, seed: tuple[int, ...], of: int) -> Any:
+    """A batch whose sound is not finite in one of `of` samples."""
+    batch = build_part(loader, part, seed)
+    batch["mel"][::of] = float("nan")
+    return batch
+
+
+build_part = BatchLoader._build_part
+
+
 def test_train_method_skips_samples_with_nan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def corrupted(builder: BatchBuilder, rows: NDArray[np.int64]) -> Tensor:
-        crops = read_images(builder, rows)
-        crops[torch.from_numpy(rows % 4 == 1)] = float("nan")
-        return crops
-
-    read_images = BatchBuilder._images
-    monkeypatch.setattr(BatchBuilder, "_images", corrupted)
-    net = train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=8))
+    monkeypatch.setattr(BatchLoader, "_build_part", partialmethod(with_nan_sound, of=3))
+    net = train_method(recipe("mean_teacher"), DATA, TrainerConfig(tmp_path, steps=4))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["left_out"] > 0
 
 
 def test_train_method_of_only_nan_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_images = BatchBuilder._images
-    monkeypatch.setattr(
-        BatchBuilder, "_images", lambda builder, rows: read_images(builder, rows) * float("nan")
-    )
+    monkeypatch.setattr(BatchLoader, "_build_part", partialmethod(with_nan_sound, of=1))
     with pytest.raises(TrainingError, match="no usable sample in 50 steps"):
-        train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=80))
+        train_method(recipe("mean_teacher"), DATA, TrainerConfig(tmp_path, steps=80))
 
 
 def test_train_method_of_videos_shorter_than_window_trains(tmp_path: Path) -> None:

@@ -89,12 +89,21 @@ def run_campaign(
     trunks: Iterable[TrunkSource],
     work: Path,
     records: Path = CACHED_RECORDS,
+    ideas: Iterable[str] = (),
     splits: int = SPLITS,
     echo: Callable[[str], None] = print,
 ) -> None:
-    """Train what has no result in `work` yet, and write a record for each trunk and idea."""
+    """Train what has no result in `work` yet, and write a record for each trunk and idea.
+
+    Raises:
+        ValueError: one of `ideas` (empty for all) is unknown.
+    """
+    names = {idea.name for idea in IDEAS}
+    if unknown := sorted(set(ideas) - names):
+        raise ValueError(f"expected ideas of {', '.join(sorted(names))}, got {', '.join(unknown)}")
+    chosen = [idea for idea in IDEAS if not ideas or idea.name in ideas]
     opened = [(source, open_trunk(source.path)) for source in trunks]
-    for idea in IDEAS:
+    for idea in chosen:
         for source, trunk in opened:
             torch.set_num_threads(1)
             data = open_cached_data(folder, trunk, work, idea.corruption)

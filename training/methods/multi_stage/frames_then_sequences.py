@@ -38,7 +38,15 @@ def train_frames_then_sequences(
     net = train_method(frames, data, replace(config, folder=config.folder / "frames"))
     windows = replace(recipe, losses=sequence, sampler="windows")
     processes = ProcessGroup.from_environment(config.device)
-    loader = BatchLoader(windows, data, InputSpec.of(net), config.seed, processes)
+    loader = BatchLoader(
+        windows,
+        data,
+        InputSpec.of(net),
+        config.seed,
+        processes,
+        config.loader_threads,
+        pin=config.device.startswith("cuda"),
+    )
     try:
         return train_method(
             recipe,
