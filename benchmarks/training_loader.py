@@ -31,6 +31,7 @@ from training.methods.recipe_lookup import RECIPES, find_recipe
 from training.models.cost import on_meta
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.models.networks.build_network import build_network
+from training.models.stages import MethodNet
 
 OUT: Final = Path(__file__).parent / "results" / "training_loader.json"
 _VIDEOS: Final = 40
@@ -75,6 +76,7 @@ def measure(name: str, data: MethodData, images: int) -> dict[str, Any]:
     options = ["sampling.every=1"]
     recipe = find_recipe(name, overrides=options)
     net = on_meta(lambda: build_network(recipe.net))
+    assert isinstance(net, MethodNet)
     form = InputSpec.of(net, "frames" if recipe.sampler == "pairs" else recipe.sampling.form)
     loader = BatchLoader(recipe, data, form)
     loader.build(0)  # the order of the epoch is drawn once

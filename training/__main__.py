@@ -16,6 +16,7 @@ from training.cli.methods import features, list_recipes, model_cost, pretrain
 from training.cli.options import (
     EXISTING,
     assets_option,
+    cache_option,
     data_paths,
     labels_option,
     out_option,
@@ -96,7 +97,7 @@ def metrics(
 )
 @click.option(
     "--split",
-    type=click.Choice(["training", "validation", "all"]),
+    type=click.Choice(["training", "validation", "all", "test"]),
     default="validation",
     show_default=True,
 )
@@ -123,6 +124,14 @@ def metrics(
     help="Bootstrap samples of the confidence intervals.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="runs: cpu or cuda.")
+@cache_option
+@click.option(
+    "--smooth",
+    "smoothing",
+    metavar="FRAMES",
+    help="Moving average over an odd number of frames; auto: the best on validation labels.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an evaluation in --out.")
 def evaluate(
     bundle: str,
@@ -133,8 +142,8 @@ def evaluate(
     seed: int,
     **options: Any,
 ) -> None:
-    """Evaluate BUNDLE (a folder or a name) on the labels of DATA; write metrics, a page and ABAW2
-    submissions to --out.
+    """Evaluate BUNDLE (a folder, a name, or the folder of a method's run) on the labels of DATA;
+    write metrics, a page and ABAW2 submissions to --out.
 
     DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of
     rendered faces (faces_*.npz), or a CSV or Parquet file of predictions, such as `faceaffect

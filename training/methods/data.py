@@ -31,6 +31,20 @@ from training.methods.external_data import DataSource, open_training_rows
 _CACHED_TRACKS = 512
 
 
+@dataclass(frozen=True, slots=True)
+class InputNeeds:
+    """Size of a network's images, and whether it or its losses need sound and landmarks."""
+
+    size_px: int
+    audio: bool = False
+    landmarks: bool = False
+
+    @property
+    def stored_px(self) -> int:
+        """Size of the stored images: at most that of crops."""
+        return min(self.size_px, TEMPLATE_SIZE_PX)
+
+
 @dataclass(frozen=True)
 class MethodData:
     """`train` holds the rows to train on, `validation` every row of the held-out videos, with or
@@ -68,30 +82,61 @@ def open_method_data(
         ValueError: no image, or no training frame.
     """
     cache = cache or DEFAULT_CACHE
-    table = load_cached("affwild2", folder, cache=cache, progress=progress, timing=audio or timing)
-    side = min(size_px, TEMPLATE_SIZE_PX)
-    images, broken = build_store(table, side, cache / "images", progress)
-    if landmarks:
-        images = with_landmarks(images, table, cache / "images", progress)
-    if broken:
-        table.report.note(
-            f"{len(broken)} images cannot be read and count as missing, such as {broken[0]}"
-        )
-        table = without_images(table, broken)
+    inputs = InputNeeds(size_px, audio, landmarks)
+    table, images, tracks = _open_table(folder, inputs, cache, progress, timing)
     train = training_view(table, tasks)
     if not evaluation_only and not train.masks.any():
         raise ValueError(
             f"{folder} has no training frame (Train_Set, with a crop) labeled for "
             f"{', '.join(tasks)}"
         )
-    tracks = MelTracks(max_cached=_CACHED_TRACKS, folder=cache / "mel") if audio else None
     validation = validation_view(table, tasks)
     for source in more:
         rows, their_images = open_training_rows(
-            source, side, tasks, cache, landmarks=landmarks, progress=progress
+            source, inputs.stored_px, tasks, cache, landmarks=landmarks, progress=progress
         )
         train, images = concat_tables([train, rows]), concat_stores([images, their_images])
     return MethodData(train, validation, images, tracks)
+
+
+def open_rows(
+    folder: Path,
+    inputs: InputNeeds,
+    cache: Path | None = None,
+    *,
+    annotations: str | None = None,
+    progress: bool = True,
+) -> MethodData:
+    """All rows of all splits, with or without labels, as both tables: for predictions."""
+    table, images, tracks = _open_table(
+        folder, inputs, cache or DEFAULT_CACHE, progress, False, annotations
+    )
+    return MethodData(table, table, images, tracks)
+
+
+def _open_table(
+    folder: Path,
+    inputs: InputNeeds,
+    cache: Path,
+    progress: bool,
+    timing: bool,
+    annotations: str | None = None,
+) -> tuple[FrameTable, ImageStore, MelTracks | None]:
+    """The table of a folder, its images and its sound, if needed."""
+    options = {} if annotations is None else {"annotations": annotations}
+    table = load_cached(
+        "affwild2", folder, cache=cache, progress=progress, timing=inputs.audio or timing, **options
+    )
+    images, broken = build_store(table, inputs.stored_px, cache / "images", progress)
+    if inputs.landmarks:
+        images = with_landmarks(images, table, cache / "images", progress)
+    if broken:
+        table.report.note(
+            f"{len(broken)} images cannot be read and count as missing, such as {broken[0]}"
+        )
+        table = without_images(table, broken)
+    tracks = MelTracks(max_cached=_CACHED_TRACKS, folder=cache / "mel") if inputs.audio else None
+    return table, images, tracks
 
 
 def validation_view(table: FrameTable, tasks: Sequence[Task]) -> FrameTable:

@@ -19,7 +19,7 @@ from training.engine.trainer import TrainerConfig
 from training.losses.total_loss import LossTerm
 from training.methods.batch_builder import InputSpec
 from training.methods.build_sampler import recipe_tasks
-from training.methods.data import MethodData, open_method_data
+from training.methods.data import InputNeeds, MethodData, open_method_data
 from training.methods.external_data import DataSource
 from training.methods.load_run import read_recipe
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
@@ -42,19 +42,26 @@ def open_recipe_data(
     """A data set with the image size, audio, landmarks and tasks that the recipe needs, and with
     frame times if `timing`; training rows of `more` data sets are added.
     """
-    net = on_meta(lambda: build_network(recipe.net))
-    assert isinstance(net, MethodNet)
-    form = InputSpec.of(net, recipe.sampling.form)
+    needs = recipe_inputs(recipe)
     return open_method_data(
         folder,
-        form.size_px,
-        form.audio_columns > 0,
+        needs.size_px,
+        needs.audio,
         cache,
-        landmarks=form.form == "clips" or uses_landmarks(recipe.losses),
+        landmarks=needs.landmarks,
         tasks=recipe_tasks(recipe),
         timing=timing,
         more=more,
     )
+
+
+def recipe_inputs(recipe: MethodRecipe) -> InputNeeds:
+    """Images, sound and landmarks that the recipe's network and losses need."""
+    net = on_meta(lambda: build_network(recipe.net))
+    assert isinstance(net, MethodNet)
+    form = InputSpec.of(net, recipe.sampling.form)
+    landmarks = form.form == "clips" or uses_landmarks(recipe.losses)
+    return InputNeeds(form.size_px, form.audio_columns > 0, landmarks)
 
 
 def uses_landmarks(losses: tuple[LossTerm, ...]) -> bool:
