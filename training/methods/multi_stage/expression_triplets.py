@@ -48,6 +48,7 @@ class TripletRows:
 
     def __init__(self, table: FrameTable, batch: int) -> None:
         self._table, self._batch = table, batch
+        self._masks = table.masks
         self._rows = np.flatnonzero(table.has_crop & table.masks.any(axis=1))
         self._group = np.unique(np.array(table.groups), return_inverse=True)[1][table.video]
         if len(np.unique(self._group[self._rows])) < 3:
@@ -105,7 +106,7 @@ class TripletRows:
             (table.expression[first] != table.expression[second]).astype(float),
             np.abs(table.va[first] - table.va[second]).mean(axis=1) / 2,
         )
-        masks = table.masks[first] & table.masks[second]
+        masks = self._masks[first] & self._masks[second]
         total = sum(np.where(masks[:, k], value, 0) for k, value in enumerate(values))
         count = masks.sum(axis=1)
         return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
