@@ -83,6 +83,7 @@ class TrainerConfig:
         keep_best: Methods: validate after each epoch, keep the weights of the best one, and stop
             after the recipe's `patience`.
         loader_threads: Methods: threads that build batches.
+        accumulate: Parts that a batch is trained in one after the other, to save memory.
         echo: Receives a line of text for each validation.
         metadata: Further entries of run.json.
     """
@@ -98,6 +99,7 @@ class TrainerConfig:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     keep_best: bool = False
     loader_threads: int = 1
+    accumulate: int = 1
     echo: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
@@ -169,8 +171,8 @@ class Trainer:
         for batch in batches:
             self._samples += len(next(iter(batch.values())))
             usable = self._usable(batch)
-            if usable is not None:
-                for name, value in self._backward(self._on_device(usable)).items():
+            for part, share in () if usable is None else self._parts(usable):
+                for name, value in self._backward(self._on_device(part), share).items():
                     losses[name] = losses[name] + value if name in losses else value
         if self._processes.average(self.net, bool(losses)):
             self._update_weights()
@@ -178,6 +180,16 @@ class Trainer:
             self._count_empty_step()
         self.step += 1
         return self._values(losses)
+
+    def _parts(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], float]]:
+        """Parts of a batch whose gradients are added, and their shares of it.
+
+        Each has at least two samples, for batch statistics.
+        """
+        count = len(next(iter(batch.values())))
+        parts = max(1, min(self.config.accumulate, count // 2))
+        for rows in torch.arange(count).tensor_split(parts):
+            yield {name: value[rows] for name, value in batch.items()}, len(rows) / count
 
     def _on_device(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         moved = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
@@ -196,15 +208,15 @@ class Trainer:
             )
         return values
 
-    def _backward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Add the gradients of a batch; returns its losses."""
+    def _backward(self, batch: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+        """Add the gradients of a part of a batch; returns its share of the losses."""
         precision = self.config.precision
         half = torch.float16 if precision == "float16" else torch.bfloat16
         with torch.autocast(self._device.split(":")[0], half, enabled=precision != "float32"):
             parts = self._objective(self.net, batch, self.step / self.steps_per_epoch)
-        losses = {name: value.detach() for name, value in parts.items()}
+        losses = {name: share * value.detach() for name, value in parts.items()}
         if parts["loss"].requires_grad:
-            self._scaler.scale(parts["loss"]).backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(share * parts["loss"]).backward()  # type: ignore[no-untyped-call]
         return losses
 
     def _usable(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:

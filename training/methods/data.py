@@ -24,7 +24,7 @@ from training.datasets.frame_table import (
 )
 from training.datasets.image_store import ImageStore, build_store, concat_stores
 from training.datasets.readers import load_cached
-from training.datasets.splits import training_view
+from training.datasets.splits import Fold, training_view, with_fold
 from training.datasets.table_cache import DEFAULT_CACHE
 from training.methods.external_data import DataSource, open_training_rows
 
@@ -69,13 +69,15 @@ def open_method_data(
     evaluation_only: bool = False,
     timing: bool = False,
     more: Sequence[DataSource] = (),
+    fold: Fold | None = None,
 ) -> MethodData:
     """Open a data set in the layout of Aff-Wild2, such as RenderWild (synthetic videos).
 
     Images are stored at `size_px`, at most the 112 px of crops. `landmarks` detects those of
     every crop (for M4 and M5). A set for `evaluation_only` may have no training frame. With audio,
     or with `timing`, the frames' times are read. Tables, images, landmarks and mel power are
-    computed once and kept in `cache`. Training rows of `more` data sets are added.
+    computed once and kept in `cache`. Training rows of `more` data sets are added;
+    `fold` replaces the official split into training and validation videos.
 
     Raises:
         FileNotFoundError, BrokenDatasetError: as the reader of the data set.
@@ -84,6 +86,8 @@ def open_method_data(
     cache = cache or DEFAULT_CACHE
     inputs = InputNeeds(size_px, audio, landmarks)
     table, images, tracks = _open_table(folder, inputs, cache, progress, timing)
+    if fold is not None:
+        table = with_fold(table, fold)
     train = training_view(table, tasks)
     if not evaluation_only and not train.masks.any():
         raise ValueError(

@@ -72,6 +72,7 @@ class MethodRecipe(Recipe):
     # Initial image trunks, public or written by `pretrain`: a file for all that it fits, or
     # NAME=FILE,NAME=FILE with the names of the network's trunks.
     trunk_weights: str = ""
+    init_from: str = ""  # folder of a run of the same network, whose weights stages start from
     patience: int = 0  # epochs without a better validation score before a stage stops; 0: none
     first_stage: StageConfig | None = None  # frames of M2, triplets of M1, single tasks of M6
     prior: PriorConfig | None = None  # of M1

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
+from training.engine.checkpoint import WEIGHTS_FILE
 from training.engine.distributed import ProcessGroup
 from training.engine.ema import EmaModel
 from training.engine.trainer import BatchSource, Objective, Trainer, TrainerConfig
@@ -53,7 +56,9 @@ def train_method(
     """
     torch.manual_seed(config.seed)
     net = build_network(recipe.net)
-    if recipe.trunk_weights:
+    if recipe.init_from and initial_weights is None:
+        initial_weights = load_file(Path(recipe.init_from) / WEIGHTS_FILE)
+    elif recipe.trunk_weights:
         start_trunks(net, recipe.trunk_weights)
     _fit_graph(net, data)
     if initial_weights is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from training.datasets.splits import Fold
 from training.engine.checkpoint import EMA_FILE, STATE_FILE, TrainingError
 from training.engine.distributed import ProcessGroup
 from training.engine.trainer import TrainerConfig
@@ -38,6 +39,7 @@ def open_recipe_data(
     *,
     timing: bool = False,
     more: Sequence[DataSource] = (),
+    fold: Fold | None = None,
 ) -> MethodData:
     """A data set with the image size, audio, landmarks and tasks that the recipe needs, and with
     frame times if `timing`; training rows of `more` data sets are added.
@@ -52,6 +54,7 @@ def open_recipe_data(
         tasks=recipe_tasks(recipe),
         timing=timing,
         more=more,
+        fold=fold,
     )
 
 
@@ -75,14 +78,16 @@ def train_run(
     *,
     cache: Path | None = None,
     more: Sequence[DataSource] = (),
+    fold: Fold | None = None,
     eval_every: str = "epoch",
     echo: Callable[[str], None] = print,
 ) -> MethodNet:
     """Train `recipe` in all its stages on the data set in `folder`, and write scores.json beside
     the trainer's files.
 
-    Training rows of `more` data sets are added. `eval_every` is the interval of validation scores:
-    epoch (the weights of the best epoch are kept), end or never.
+    Training rows of `more` data sets are added; `fold` replaces the official validation videos.
+    `eval_every` is the interval of validation scores: epoch (the weights of the best epoch are
+    kept), end or never.
 
     Raises:
         TrainingError: the output folder holds a run that is not to be resumed, or one of another
@@ -93,10 +98,10 @@ def train_run(
     warn_of_chance(recipe)
     processes = ProcessGroup.from_environment(config.device)
     warn_of_missing_data(recipe, more)
-    data = open_recipe_data(recipe, folder, cache, more=more)
+    data = open_recipe_data(recipe, folder, cache, more=more, fold=fold)
     config = replace(
         config,
-        metadata=_metadata(folder, data, config),
+        metadata=_metadata(folder, data, config) | ({"fold": str(fold)} if fold else {}),
         keep_best=eval_every == "epoch",
         echo=echo if processes.is_first else config.echo,
     )
@@ -120,7 +125,7 @@ def _average(recipe: MethodRecipe, config: TrainerConfig, net: MethodNet) -> Met
 
 def warn_of_chance(recipe: MethodRecipe) -> None:
     """Warn if a published network would start from random weights."""
-    if recipe.preset == "published" and not recipe.trunk_weights:
+    if recipe.preset == "published" and not (recipe.trunk_weights or recipe.init_from):
         warnings.warn(
             f"{recipe.title} STARTS FROM RANDOM WEIGHTS. The published network starts from "
             "pretrained ones, and its figures cannot be expected without; "

@@ -353,3 +353,16 @@ def test_train_method_fits_graph_to_training_labels_and_weighs_its_loss_like_the
         total_loss(tuple(head), same, batch, weight)["loss"],
         total_loss(tuple(graph), same, batch, weight)["loss"],
     )
+
+
+def test_train_method_starts_from_another_run(tmp_path: Path) -> None:
+    first = train_method(recipe("multi_database"), DATA, TrainerConfig(tmp_path / "first", steps=2))
+    started = recipe("multi_database", f"init_from={tmp_path / 'first'}", "optimizer.rate=1e-9")
+    net = train_method(started, DATA, TrainerConfig(tmp_path / "second", steps=1))
+    before = weights(first)
+    assert all(
+        torch.allclose(value, before[name], atol=1e-6)
+        for name, value in weights(net).items()
+        if name.endswith(("weight", "bias"))
+    )
+    assert read_method_run(tmp_path / "second")[0].init_from == str(tmp_path / "first")

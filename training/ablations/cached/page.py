@@ -31,8 +31,8 @@ nodes of M4 there were trained through a graph, to the graph's advantage. On the
 seen no render all scores are low, and so is what an idea can add.
 """
 
-_NOT_TRIED: Final = """Not tried on cached features, since they need pixels: M4's attention, M6's pyramid levels, M5's
-clip. Their only trials are those further down, of two seeds."""
+_NOT_TRIED: Final = """Not tried on cached features, since they need pixels: M4's attention, M6's
+pyramid levels, M5's clip. Their only trials are those further down, of two seeds."""
 
 
 def cached_text(folder: Path) -> str:

@@ -101,6 +101,8 @@ def train_with_identity_prior(
     `identity/identity.json` holds the verification accuracy on unseen ones. A pretrained identity
     branch is that of `trunk_weights`, and both branches start from it.
     """
+    if recipe.init_from:  # a network whose branches have been through these stages
+        return train_method(recipe, data, config)
     prior = recipe.prior or PriorConfig()
     torch.manual_seed(config.seed)
     encoder = DeviationEncoder(recipe.net.trunk, recipe.net.embedding, recipe.net.subtract_identity)
