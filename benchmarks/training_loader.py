@@ -38,7 +38,7 @@ _VIDEOS: Final = 40
 
 
 def random_data(folder: Path, frames: int) -> MethodData:
-    """Labeled videos of random crops of 112 px in a memory-mapped file, without sound."""
+    """Labeled videos of random crops of 112 px in a memory-mapped file, without audio."""
     random = np.random.default_rng(0)
     count = _VIDEOS * frames
     shape = (count, TEMPLATE_SIZE_PX, TEMPLATE_SIZE_PX, 3)

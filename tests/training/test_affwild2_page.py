@@ -1,4 +1,4 @@
-"""docs/affwild2.md, walked through on a made-up copy of the official layout."""
+"""docs/affwild2.md, walked through on a synthetic copy of the official layout."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def pretrain(
 @cache_option
 @threads_option
 def features(trunk: str, data: Path, out: Path, cache: Path | None, threads: int) -> None:
-    """Write the features of TRUNK for every frame of DATA, and its log-mel sound, to --out.
+    """Write the features of TRUNK for every frame of DATA, and its log-mel audio, to --out.
 
     TRUNK is a bundle of the default network (a folder or a listed name) or a folder of `pretrain`;
     DATA is in the layout of Aff-Wild2.

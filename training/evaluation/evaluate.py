@@ -53,7 +53,7 @@ class EvaluateOptions:
     labels: Path | None = None  # label folder, for a prediction file
     split: str = "validation"
     device: str = "cpu"  # of a training run's network
-    cache: Path | None = None  # of a training run's decoded images and sound
+    cache: Path | None = None  # of a training run's decoded images and audio
     smoothing: str = ""  # frames of a moving average, `auto` for the best on validation labels
     annotations: str | None = None  # annotation folder, if a copy has those of several years
     workers: int = field(default_factory=default_workers)

@@ -1,7 +1,7 @@
 """Runs the network of a method's training run on the crops of a label table, offline.
 
 Unlike a bundle, networks that look ahead (M2, M5, M7 and M8 as published) run so, on whole windows
-and videos, with sound, on any device.
+and videos, with audio, on any device.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from training.methods.scores import THRESHOLD
 from training.methods.train_run import recipe_inputs
 
 OFFLINE: Final = (
-    "Predicted offline by the network of a training run: windows and videos as a whole, with sound."
+    "Predicted offline by the network of a training run: windows and videos as a whole, with audio."
 )
 
 

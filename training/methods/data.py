@@ -33,7 +33,7 @@ _CACHED_TRACKS = 512
 
 @dataclass(frozen=True, slots=True)
 class InputNeeds:
-    """Size of a network's images, and whether it or its losses need sound and landmarks."""
+    """Size of a network's images, and whether it or its losses need audio and landmarks."""
 
     size_px: int
     audio: bool = False
@@ -126,7 +126,7 @@ def _open_table(
     timing: bool,
     annotations: str | None = None,
 ) -> tuple[FrameTable, ImageStore, MelTracks | None]:
-    """The table of a folder, its images and its sound, if needed."""
+    """The table of a folder, its images and its audio, if needed."""
     options = {} if annotations is None else {"annotations": annotations}
     table = load_cached(
         "affwild2", folder, cache=cache, progress=progress, timing=inputs.audio or timing, **options

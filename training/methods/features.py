@@ -1,7 +1,7 @@
 """Features of a frozen trunk for every frame of a data set, kept in one file.
 
 Heads, graphs and temporal parts train on them in seconds. `features.safetensors` holds
-`features` [N, D] and, of the default network, `nodes` [N, 12, W], both float16; with sound,
+`features` [N, D] and, of the default network, `nodes` [N, 12, W], both float16; with audio,
 `log_mel` [M, 64] of all videos, `mel_start` [V + 1] and `mel_arrived` [N], the number of its
 video's mel frames that a live system has at a frame. `features.json` says which trunk and frames.
 """
@@ -109,7 +109,7 @@ def _open_bundle_trunk(path: str, threads: int) -> FrozenTrunk:
 def extract_features(
     trunk: FrozenTrunk, table: FrameTable, images: ImageStore, tracks: MelTracks | None = None
 ) -> Arrays:
-    """Arrays of all rows of `table`, zero where a row has no image; `tracks` adds sound."""
+    """Arrays of all rows of `table`, zero where a row has no image; `tracks` adds audio."""
     rows = np.flatnonzero(table.has_crop)
     arrays: Arrays = {}
     for k in range(0, len(rows), _BATCH):

@@ -30,7 +30,7 @@ TEACHER_WEIGHT: Final = 0.4
 
 TEMPERATURE: Final = 1.5
 TEACHER_JITTER: Final = ClipJitter(flip=0, brightness=0.2, contrast=0.2)
-"""The EMA teacher's input: the same pictures, brighter or darker, with more or less contrast."""
+"""The EMA teacher's input: the same images, brighter or darker, with more or less contrast."""
 
 
 def supervised(recipe: MethodRecipe, au_weight: Tensor | None = None) -> Objective:
@@ -73,7 +73,7 @@ def mean_teacher(recipe: MethodRecipe, teacher: EmaModel, cure: bool = True) -> 
 
 
 def teacher_view(recipe: MethodRecipe, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The batch with `TEACHER_JITTER` of its pictures, drawn for each clip; the images of facial
+    """The batch with `TEACHER_JITTER` of its images, drawn for each clip; the images of facial
     parts, the fourth channel, stay as they are.
     """
     normalization = NORMALIZATIONS[recipe.normalization]

@@ -54,15 +54,7 @@ def train_method(
         evaluate: in place of the validation scores, where `config.keep_best`.
         stop_at: stop after this step of the run; the state is saved for a resumed run.
     """
-    torch.manual_seed(config.seed)
-    net = build_network(recipe.net)
-    if recipe.init_from and initial_weights is None:
-        initial_weights = load_file(Path(recipe.init_from) / WEIGHTS_FILE)
-    elif recipe.trunk_weights:
-        start_trunks(net, recipe.trunk_weights)
-    _fit_graph(net, data)
-    if initial_weights is not None:
-        load_initial_weights(net, initial_weights)
+    net = _initial_network(recipe, data, config.seed, initial_weights)
     if prepare is not None:
         prepare(net)
     processes = ProcessGroup.from_environment(config.device)
@@ -106,6 +98,22 @@ def _fit_graph(net: MethodNet, data: MethodData) -> None:
     table = data.train
     if isinstance(relation, GraphRelation) and table.au_mask.any():
         relation.fit_adjacency(torch.from_numpy(table.au), torch.from_numpy(table.au_mask))
+
+
+def _initial_network(
+    recipe: MethodRecipe, data: MethodData, seed: int, weights: Mapping[str, Tensor] | None
+) -> MethodNet:
+    """The network with its initial weights, and its graph from the training labels."""
+    torch.manual_seed(seed)
+    net = build_network(recipe.net)
+    if recipe.init_from and weights is None:
+        weights = load_file(Path(recipe.init_from) / WEIGHTS_FILE)
+    elif recipe.trunk_weights:
+        start_trunks(net, recipe.trunk_weights)
+    if weights is not None:
+        load_initial_weights(net, weights)
+    _fit_graph(net, data)
+    return net
 
 
 def validation_scores(recipe: MethodRecipe, data: MethodData) -> Evaluate:

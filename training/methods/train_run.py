@@ -59,7 +59,7 @@ def open_recipe_data(
 
 
 def recipe_inputs(recipe: MethodRecipe) -> InputNeeds:
-    """Images, sound and landmarks that the recipe's network and losses need."""
+    """Images, audio and landmarks that the recipe's network and losses need."""
     net = on_meta(lambda: build_network(recipe.net))
     assert isinstance(net, MethodNet)
     form = InputSpec.of(net, recipe.sampling.form)

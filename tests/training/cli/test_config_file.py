@@ -26,8 +26,13 @@ OPTIONS = {
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False,
-              callback=load_defaults)  # fmt: skip
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=load_defaults,
+)
 @click.option("--data", multiple=True)
 @click.option("--steps", type=int, default=1)
 @click.option("--rate", type=float, default=0.1)

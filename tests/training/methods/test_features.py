@@ -1,4 +1,4 @@
-"""Features of a frozen trunk for every frame, and its sound."""
+"""Features of a frozen trunk for every frame, and its audio."""
 
 from __future__ import annotations
 

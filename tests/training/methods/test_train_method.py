@@ -219,7 +219,7 @@ def test_train_method_of_unlabeled_batches_stays_finite(tmp_path: Path) -> None:
 
 
 def with_nan_sound(loader: BatchLoader, part: Part, seed: tuple[int, ...], of: int) -> Any:
-    """A batch whose sound is not finite in one of `of` samples."""
+    """A batch whose audio is not finite in one of `of` samples."""
     batch = build_part(loader, part, seed)
     batch["mel"][::of] = float("nan")
     return batch

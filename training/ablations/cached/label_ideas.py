@@ -58,8 +58,13 @@ def mean_teacher(data: CachedData, split: Split) -> Arms:
         net = Heads(data.features.shape[1])
         average = EmaModel(net)
 
-        def loss(rows: Tensor, step: int, net: nn.Module = net, average: EmaModel = average,
-                 uses_teacher: bool = uses_teacher) -> Tensor:  # fmt: skip
+        def loss(
+            rows: Tensor,
+            step: int,
+            net: nn.Module = net,
+            average: EmaModel = average,
+            uses_teacher: bool = uses_teacher,
+        ) -> Tensor:
             batch = labels.batch(rows)
             outputs = net(data.features[rows])
             value = total_loss(TERMS, outputs, batch)["loss"]
@@ -111,8 +116,14 @@ def self_cure(data: CachedData, split: Split) -> Arms:
         net = Heads(data.features.shape[1], hidden=512, dropout=0.0, cure=cures)
         labels = expression.clone()
 
-        def loss(chosen: Tensor, step: int, net: nn.Module = net, cures: bool = cures,
-                 labels: Tensor = labels, relabels: bool = relabels) -> Tensor:  # fmt: skip
+        def loss(
+            chosen: Tensor,
+            step: int,
+            net: nn.Module = net,
+            cures: bool = cures,
+            labels: Tensor = labels,
+            relabels: bool = relabels,
+        ) -> Tensor:
             outputs = net(data.features[chosen])
             logit = outputs["expression_logit"]
             if relabels and step > RELABEL_AFTER_STEPS:

@@ -106,7 +106,7 @@ class _Sequence(nn.Module):
 
 
 def audio_and_transformer(data: CachedData, split: Split) -> Arms:
-    """M2. AUs of noisy images, with and without sound and transformer; mismatched sound is kept."""
+    """M2. AUs of noisy images, with and without audio and transformer; mismatched audio is kept."""
     videos = np.array(_videos_in(data, split.train))
     arms: Arms = {}
     for name, has_audio, layers in (
@@ -119,8 +119,11 @@ def audio_and_transformer(data: CachedData, split: Split) -> Arms:
 
         def loss(chosen: Tensor, step: int, net: nn.Module = net) -> Tensor:
             rows = _padded(data, chosen.tolist())
-            return bce(net(data, rows).flatten(0, 1), data.labels.au[rows.flatten()],
-                       data.labels.au_mask[rows.flatten()])  # fmt: skip
+            return bce(
+                net(data, rows).flatten(0, 1),
+                data.labels.au[rows.flatten()],
+                data.labels.au_mask[rows.flatten()],
+            )
 
         def run(rows: Tensor, net: nn.Module = net) -> Outputs:
             return {"au_logit": net(data, rows)}
@@ -221,8 +224,13 @@ def pairwise_history(data: CachedData, split: Split) -> Arms:
         net = IntensityMapping(features.shape[2], 32, 1, 0.2)
         rate = labels.au[split.train].mean(dim=0).clamp(0.01, 0.99)
 
-        def loss(rows: Tensor, step: int, net: nn.Module = net, features: Tensor = features,
-                 rate: Tensor = rate) -> Tensor:  # fmt: skip
+        def loss(
+            rows: Tensor,
+            step: int,
+            net: nn.Module = net,
+            features: Tensor = features,
+            rate: Tensor = rate,
+        ) -> Tensor:
             au = labels.au[rows]
             weight = torch.where(au > 0.5, 0.5 / rate, 0.5 / (1 - rate))
             return value_l1(net(features[rows]), au, weight)
@@ -347,9 +355,13 @@ def _train_recurrent(
         predict = lambda rows: net(data.features[rows])  # noqa: E731
     config = FitConfig() if start is None else FitConfig(600, 30, 3, rate=3e-3)
     steps = fit(
-        net, loss, draw, scorer(predict, data, split, tasks), split.random(24),
+        net,
+        loss,
+        draw,
+        scorer(predict, data, split, tasks),
+        split.random(24),
         config,
-    )  # fmt: skip
+    )
     return net, predict, steps
 
 
