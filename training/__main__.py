@@ -132,6 +132,11 @@ def metrics(
     metavar="FRAMES",
     help="Moving average over an odd number of frames; auto: the best on validation labels.",
 )
+@click.option(
+    "--single-file",
+    is_flag=True,
+    help="Write predictions.txt for each task, as from ABAW6 on, not a file for each video.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an evaluation in --out.")
 def evaluate(
     bundle: str,

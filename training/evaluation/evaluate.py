@@ -54,6 +54,7 @@ class EvaluateOptions:
     split: str = "validation"
     device: str = "cpu"  # of a training run's network
     cache: Path | None = None  # of a training run's decoded images and audio
+    single_file: bool = False  # submissions of ABAW6 and later
     smoothing: str = ""  # frames of a moving average, `auto` for the best on validation labels
     annotations: str | None = None  # annotation folder, if a copy has those of several years
     workers: int = field(default_factory=default_workers)
@@ -103,7 +104,13 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS_FILE, labels, predictions)
     if labels.listed:
-        write_submission(out / SUBMISSION_FOLDER, labels, predictions, options.metrics.missing)
+        write_submission(
+            out / SUBMISSION_FOLDER,
+            labels,
+            predictions,
+            options.metrics.missing,
+            single_file=options.single_file,
+        )
     (out / PAGE_FILE).write_text(report_page(results), encoding="utf-8")
     (out / METRICS_FILE).write_text(
         json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8"
