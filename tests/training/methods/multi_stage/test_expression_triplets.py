@@ -76,16 +76,18 @@ def test_fec_triplets_put_odd_image_last(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for name, value in (("a", 250), ("b", 20), ("c", 250)):
         cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), np.full((60, 60, 3), value, np.uint8))
-    image = [f'"http://x/{name}.png",0.2,0.8,0.2,0.8' for name in "abc"]
-    line = ",".join([*image, "THREE_CLASS_TRIPLET", "u,2,v,2,w,2"])
+    lines = []
+    for odd, names in enumerate(("bac", "abc", "acb"), start=1):
+        image = [f'"http://x/{name}.png",0.2,0.8,0.2,0.8' for name in names]
+        lines.append(",".join([*image, "THREE_CLASS_TRIPLET", f"u,{odd},v,{odd},w,{odd}"]))
     path = tmp_path / "faceexp-comparison-data-train-public.csv"
-    path.write_text(f"{line}\n{line}\n")
-    (batch,) = FecTriplets(path, recipe(), 4, seed=1, progress=False).get(0)
-    assert batch["crops"].shape == (4, 3, 3, 48, 48)
+    path.write_text("\n".join(lines))
+    (batch,) = FecTriplets(path, recipe(), 9, seed=1, progress=False).get(0)
+    assert batch["crops"].shape == (9, 3, 3, 48, 48)
     assert batch["crops"].mean(dim=(0, 2, 3, 4)).tolist() == pytest.approx(
         [250 / 255, 250 / 255, 20 / 255], abs=1e-3
     )
-    assert batch["margin"].tolist() == pytest.approx([0.2] * 4)
+    assert batch["margin"].tolist() == pytest.approx([0.2] * 9)
 
 
 def test_pretrained_identity_branch_is_never_trained(tmp_path: Path) -> None:
