@@ -23,9 +23,6 @@ from training.methods.features import open_trunk
 CACHED_RECORDS: Final = RECORDS / "cached"
 SPLITS: Final = 12
 RESAMPLES: Final = 1000
-VERSION: Final = 1
-"""Increment when an arm changes: results of another version are trained again."""
-
 _METRICS: Final = ("score", "at_half", "threshold_free", "average_precision")
 
 
@@ -39,6 +36,7 @@ class Idea:
     tasks: tuple[str, ...]
     claims: str
     corruption: str = ""
+    version: int = 1  # increment when an arm changes: results of others are trained again
 
     @property
     def description(self) -> str:
@@ -55,6 +53,7 @@ IDEAS: Final = (
     Idea(
         "graph", "M4", frame_ideas.au_graph, ("AU",),
         "no figure of M4; its family on BP4D: F1 .600 (JAA-Net) to .629-.647 with graphs",
+        version=2,
     ),
     Idea(
         "mean_teacher", "M5", label_ideas.mean_teacher, frame_ideas.ALL_TASKS,
@@ -136,20 +135,20 @@ def _result(
 ) -> dict[str, ArmScores]:
     """The arms of a split, from a file if they were trained before."""
     if path.is_file():
-        known = _read(path)
+        known = _read(path, idea.version)
         if known is not None:
             return known
     started_s = time.process_time()
     arms = idea.train(data, split_people(data, seed))
-    _write(path, arms)
+    _write(path, arms, idea.version)
     text = ", ".join(f"{name} {arm.score:.3f}" for name, arm in arms.items())
     echo(f"{path.stem}: {text} ({time.process_time() - started_s:.0f} s of CPU)")
     return arms
 
 
-def _write(path: Path, arms: dict[str, ArmScores]) -> None:
+def _write(path: Path, arms: dict[str, ArmScores], version: int) -> None:
     note = {
-        "version": VERSION,
+        "version": version,
         "arms": {
             name: {"steps": arm.steps, **{key: getattr(arm, key) for key in _METRICS}}
             for name, arm in arms.items()
@@ -164,11 +163,11 @@ def _write(path: Path, arms: dict[str, ArmScores]) -> None:
     replace_file(path, write)
 
 
-def _read(path: Path) -> dict[str, ArmScores] | None:
+def _read(path: Path, version: int) -> dict[str, ArmScores] | None:
     """Arms of a file; None if it is of another version."""
     with np.load(path, allow_pickle=False) as file:
         note = json.loads(str(file["note"]))
-        if note["version"] != VERSION:
+        if note["version"] != version:
             return None
         return {
             name: ArmScores(**arm, sums=file[f"sums_{k}"])

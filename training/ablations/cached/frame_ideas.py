@@ -222,15 +222,15 @@ def _phases(groups: Sequence[Rows], batch: int = 64) -> Draw:
 
 
 class _GraphNet(nn.Module):
-    """M4's relation over nodes [N, 12, W], with its graph replaced by none for the control."""
+    """M4's relation over nodes [N, 12, W]; `adjacency` replaces the graph of the labels."""
 
-    def __init__(self, inputs: int, has_graph: bool, labels: Labels, rows: Rows) -> None:
+    def __init__(self, inputs: int, adjacency: Tensor | None, labels: Labels, rows: Rows) -> None:
         super().__init__()
         self.relation = GraphRelation(inputs, 32)
-        if has_graph:
+        if adjacency is None:
             self.relation.fit_adjacency(labels.au[rows], labels.au_mask[rows])
         else:
-            self.relation.graph.adjacency.copy_(torch.eye(len(AU_NAMES)))
+            self.relation.graph.adjacency.copy_(adjacency)
 
     def forward(self, nodes: Tensor) -> Outputs:
         logit = self.relation.graph(self.relation(nodes))
@@ -238,7 +238,7 @@ class _GraphNet(nn.Module):
 
 
 def au_graph(data: CachedData, split: Split) -> Arms:
-    """M4. AU logits of a graph over nodes; the control has no edges, and as many layers."""
+    """M4. AU logits of a graph over nodes; the controls have no edges, or all, in as many layers."""
     labels = data.labels
     nodes = data.nodes
     if nodes is None:
@@ -246,9 +246,16 @@ def au_graph(data: CachedData, split: Split) -> Arms:
     weight = inverse_rate_weights(labels.au[split.train], labels.au_mask[split.train])
     terms = (LossTerm("pair_ce", "graph_pair", "au"), LossTerm("pair_dice", "graph_pair", "au"))
     arms: Arms = {}
-    for name, has_graph in (("full", True), ("no graph", False)):
+    count = len(AU_NAMES)
+    # All edges, but a node itself counts as much as all others, or the nodes would become one.
+    joined = torch.eye(count) / 2 + torch.full((count, count), 0.5 / count)
+    for name, adjacency in (
+        ("full", None),
+        ("no graph", torch.eye(count)),
+        ("all units connected", joined),
+    ):
         torch.manual_seed(split.seed)
-        net = _GraphNet(nodes.shape[2], has_graph, labels, split.train)
+        net = _GraphNet(nodes.shape[2], adjacency, labels, split.train)
 
         def loss(rows: Tensor, step: int, net: nn.Module = net) -> Tensor:
             return total_loss(terms, net(nodes[rows]), labels.batch(rows), weight)["loss"]

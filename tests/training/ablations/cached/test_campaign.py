@@ -20,7 +20,7 @@ pytestmark = pytest.mark.train
 ARMS = {
     "deviation_and_stream": {"no identity subtraction", "no triplets", "parallel heads"},
     "phases": {"no curriculum", "fully labeled only"},
-    "graph": {"no graph"},
+    "graph": {"no graph", "all units connected"},
     "mean_teacher": {"supervised, average judged", "supervised", "student judged"},
     "self_cure": {"no self-cure", "with relabeling"},
     "pseudo_labels": {"no pseudo labels"},
