@@ -238,7 +238,7 @@ class _GraphNet(nn.Module):
 
 
 def au_graph(data: CachedData, split: Split) -> Arms:
-    """M4. AU logits of a graph over nodes; the controls have no edges, or all, in as many layers."""
+    """M4. AU logits of a graph over nodes; the controls have no edges, or all."""
     labels = data.labels
     nodes = data.nodes
     if nodes is None:
