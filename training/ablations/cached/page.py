@@ -27,8 +27,10 @@ and that of a bootstrap over people, whose 95 % interval is given. An idea **hel
 **costs** only outside two standard errors, else its effect is **not seen**.
 
 An effect that only the trunk that has learned from renders shows may be that trunk's own: the
-nodes of M4 there were trained through a graph, to the graph's advantage. On the trunk that has
-seen no render all scores are low, and so is what an idea can add.
+nodes of M4 there were trained through a graph, to the advantage of graphs. M4's second control,
+which joins all units, tells whether the graph of the labels helps or any exchange between units.
+On the trunk that has seen no render all scores are low, and so is what an idea can add. Of so
+many comparisons about one in twenty lies outside two standard errors by chance.
 """
 
 _NOT_TRIED: Final = """Not tried on cached features, since they need pixels: M4's attention, M6's
