@@ -25,7 +25,8 @@ from training.evaluation.calibration import choose_thresholds
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.train_run import SCORES_FILE, open_recipe_data
+from training.methods.score_log import SCORES_FILE
+from training.methods.train_run import open_recipe_data
 from training.models.stages import MethodNet
 
 _MIN_NEUTRAL_FRAMES: Final = 100  # needed for a neutral reference
@@ -167,7 +168,10 @@ def _load_scores(run_dir: Path, use_ema: bool) -> dict[str, Any] | None:
     """Validation scores of the run, if it has any."""
     try:
         raw = json.loads((run_dir / SCORES_FILE).read_text(encoding="utf-8"))
-        scores = raw["teacher" if use_ema else "final"]
+        if not use_ema:
+            scores = raw["final"]
+        else:
+            scores = raw.get("average") or raw["epochs"][-1]["average_scores"]
         return scores if isinstance(scores, dict) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -12,10 +12,11 @@ from training.cli.data import data
 from training.cli.detector import train_detector
 from training.cli.distill import distill
 from training.cli.loop import reported_errors
-from training.cli.methods import list_recipes, model_cost, pretrain
+from training.cli.methods import features, list_recipes, model_cost, pretrain
 from training.cli.options import (
     EXISTING,
     assets_option,
+    cache_option,
     data_paths,
     labels_option,
     out_option,
@@ -38,6 +39,7 @@ main.add_command(train)
 main.add_command(train_detector)
 main.add_command(distill)
 main.add_command(pretrain)
+main.add_command(features)
 
 
 @main.command("pseudo-label")
@@ -95,7 +97,7 @@ def metrics(
 )
 @click.option(
     "--split",
-    type=click.Choice(["training", "validation", "all"]),
+    type=click.Choice(["training", "validation", "all", "test"]),
     default="validation",
     show_default=True,
 )
@@ -122,6 +124,19 @@ def metrics(
     help="Bootstrap samples of the confidence intervals.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="runs: cpu or cuda.")
+@cache_option
+@click.option(
+    "--smooth",
+    "smoothing",
+    metavar="FRAMES",
+    help="Moving average over an odd number of frames; auto: the best on validation labels.",
+)
+@click.option(
+    "--single-file",
+    is_flag=True,
+    help="Write predictions.txt for each task, as from ABAW6 on, not a file for each video.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an evaluation in --out.")
 def evaluate(
     bundle: str,
@@ -132,8 +147,8 @@ def evaluate(
     seed: int,
     **options: Any,
 ) -> None:
-    """Evaluate BUNDLE (a folder or a name) on the labels of DATA; write metrics, a page and ABAW2
-    submissions to --out.
+    """Evaluate BUNDLE (a folder, a name, or the folder of a method's run) on the labels of DATA;
+    write metrics, a page and ABAW2 submissions to --out.
 
     DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of
     rendered faces (faces_*.npz), or a CSV or Parquet file of predictions, such as `faceaffect

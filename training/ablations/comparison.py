@@ -12,6 +12,8 @@ from training.ablations.scenarios import SCENARIOS
 from training.ablations.variants import ABLATIONS, Ablation, Run, Variant
 
 MISSING = "missing"
+MIN_SEEDS = 8
+"""Fewer seeds give no verdict: two of two agree half of the time without any effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +50,18 @@ def variant_scores(ablation: Ablation, records: Mapping[str, Record]) -> list[Va
 def verdict(full: VariantScores, other: VariantScores) -> str:
     """Mean gain of the full method over a variant.
 
-    It "helps" or "hurts" only if all seeds agree, with a remark if the gain is smaller than the
-    range over seeds.
+    It "helps" or "hurts" only outside two standard errors of at least `MIN_SEEDS` seeds.
     """
     seeds = sorted(full.known.keys() & other.known.keys())
     if not seeds:
         return MISSING
     gains = np.array([full.known[seed] - other.known[seed] for seed in seeds])
     text = f"{gains.mean():+.3f}"
-    if len(seeds) == 1:
-        return f"{text} (one seed: undecided)"
-    spread = max(float(np.ptp([each.known[seed] for seed in seeds])) for each in (full, other))
-    if (gains > 0).all() or (gains < 0).all():
-        direction = "helps" if gains[0] > 0 else "hurts"
-        remark = "" if abs(gains.mean()) > spread else ", within the range over seeds"
-        return f"{text} {direction}{remark}"
-    return f"{text} no clear difference: seeds disagree"
+    if len(seeds) < MIN_SEEDS:
+        return f"{text} (undecided: {len(seeds)} of {MIN_SEEDS} seeds)"
+    if abs(gains.mean()) <= 2 * gains.std(ddof=1) / np.sqrt(len(gains)):
+        return f"{text} not seen"
+    return f"{text} {'helps' if gains.mean() > 0 else 'hurts'}"
 
 
 def comparison_text(records: Mapping[str, Record]) -> str:

@@ -22,6 +22,13 @@ _GRAY: Final = (0.299, 0.587, 0.114)
 _HSV_8BIT: Final = (180.0, 255.0, 255.0)  # ranges of OpenCV's 8-bit HSV
 
 
+Changes = dict[str, Tensor]
+"""Drawn changes: `transform` [B, 2, 3] from output to input pixels (absent if all are the
+identity), `mirrored` [B], factors `brightness`, `contrast`, `saturation` [B], shifts `hsv` [B, 3],
+`blur_sigma_px` [B], `autocontrast` [B].
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ClipJitter:
     """Ranges of the random changes; 0 or None disables one.
@@ -102,17 +109,78 @@ def augment_clips(
     moved = clips[:, None] if single else clips
     if moved.ndim != 5 or moved.shape[2] != 3 or moved.shape[3] != moved.shape[4]:
         raise ValueError(f"clips must be [B, T, 3, S, S] or [B, 3, S, S], got {list(clips.shape)}")
-    transforms, is_mirrored = _transforms(len(moved), moved.shape[-1], jitter, generator)
-    if not _is_identity(transforms):
-        moved = _warp(moved, transforms)
-    moved = _color(moved, jitter, generator)
+    changes = draw_changes(len(moved), moved.shape[-1], jitter, generator)
+    moved = apply_changes(moved, changes)
     points = None
     if landmarks is not None:
-        points = _move_landmarks(
-            landmarks[:, None] if single else landmarks, transforms, is_mirrored
-        )
+        points = move_landmarks(landmarks[:, None] if single else landmarks, changes)
         points = points[:, 0] if single else points
     return (moved[:, 0] if single else moved), points
+
+
+def draw_changes(
+    count: int, size_px: int, jitter: ClipJitter, generator: torch.Generator
+) -> Changes:
+    """Random changes of `count` clips, by name, each [B, ...], on the CPU."""
+    transforms, is_mirrored = _transforms(count, size_px, jitter, generator)
+    changes = {} if _is_identity(transforms) else {"transform": transforms}
+    changes["mirrored"] = is_mirrored
+
+    def draw(spread: float, center: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * 2 - 1) * spread + center
+
+    for name in ("brightness", "contrast", "saturation"):
+        if getattr(jitter, name):
+            changes[name] = draw(getattr(jitter, name), 1)
+    if jitter.hue or jitter.hsv is not None:
+        spread = [jitter.hue, 0.0, 0.0]
+        if jitter.hsv is not None:
+            spread = [
+                max(jitter.hue, jitter.hsv[0] / _HSV_8BIT[0]),
+                jitter.hsv[1] / _HSV_8BIT[1],
+                jitter.hsv[2] / _HSV_8BIT[2],
+            ]
+        changes["hsv"] = torch.stack([draw(each, 0) for each in spread], 1)
+    if jitter.blur_sigma_px is not None:
+        low, high = jitter.blur_sigma_px
+        changes["blur_sigma_px"] = torch.rand(count, generator=generator) * (high - low) + low
+    if jitter.autocontrast:
+        changes["autocontrast"] = torch.rand(count, generator=generator) < jitter.autocontrast
+    return changes
+
+
+def apply_changes(clips: Tensor, changes: Changes) -> Tensor:
+    """Changed copies of clips [B, T, 3, S, S] in 0..1, on their device, without synchronizing."""
+    drawn = {name: value.to(clips.device, non_blocking=True) for name, value in changes.items()}
+
+    def column(name: str) -> Tensor:
+        return drawn[name][:, None, None, None, None]
+
+    if "transform" in drawn:
+        clips = _warp(clips, drawn["transform"])
+    if "brightness" in drawn:
+        clips = (clips * column("brightness")).clamp(0, 1)
+    if "contrast" in drawn:
+        mean = _mean_gray(clips)
+        clips = (mean + (clips - mean) * column("contrast")).clamp(0, 1)
+    if "saturation" in drawn:
+        gray = (clips * _gray_weights(clips)).sum(2, keepdim=True)
+        clips = (gray + (clips - gray) * column("saturation")).clamp(0, 1)
+    if "hsv" in drawn:
+        hsv = rgb_to_hsv(clips) + drawn["hsv"][:, None, :, None, None]
+        clips = hsv_to_rgb(torch.cat([hsv[:, :, :1] % 1, hsv[:, :, 1:].clamp(0, 1)], 2))
+    if "blur_sigma_px" in drawn:
+        clips = _blur(clips, drawn["blur_sigma_px"])
+    if "autocontrast" in drawn:
+        clips = torch.where(column("autocontrast"), _autocontrast(clips), clips)
+    return clips
+
+
+def move_landmarks(landmarks: Tensor, changes: Changes) -> Tensor:
+    """Landmarks [B, T, 68, 2] in pixels of the changed clips."""
+    if "transform" not in changes:
+        return landmarks.clone()
+    return _move_landmarks(landmarks, changes["transform"], changes["mirrored"])
 
 
 def _transforms(
@@ -153,7 +221,7 @@ def _is_identity(transforms: Tensor) -> bool:
 
 def _warp(clips: Tensor, transforms: Tensor) -> Tensor:
     count, frames, channels, size_px, _ = clips.shape
-    steps = torch.arange(size_px, dtype=torch.float32)
+    steps = torch.arange(size_px, dtype=torch.float32, device=clips.device)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], -1)
     positions = torch.einsum("nij,hwj->nhwi", transforms, points)
@@ -172,46 +240,13 @@ def _move_landmarks(landmarks: Tensor, transforms: Tensor, is_mirrored: Tensor) 
     return torch.where(is_mirrored[:, None, None, None], moved[:, :, list(FLIP_ORDER)], moved)
 
 
-def _color(clips: Tensor, jitter: ClipJitter, generator: torch.Generator) -> Tensor:
-    count = len(clips)
-
-    def draw(spread: float, center: float) -> Tensor:
-        return ((torch.rand(count, generator=generator) * 2 - 1) * spread + center)[
-            :, None, None, None, None
-        ]
-
-    if jitter.brightness:
-        clips = (clips * draw(jitter.brightness, 1)).clamp(0, 1)
-    if jitter.contrast:
-        mean = _mean_gray(clips)
-        clips = (mean + (clips - mean) * draw(jitter.contrast, 1)).clamp(0, 1)
-    if jitter.saturation:
-        gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2, keepdim=True)
-        clips = (gray + (clips - gray) * draw(jitter.saturation, 1)).clamp(0, 1)
-    if jitter.hue or jitter.hsv is not None:
-        hsv = rgb_to_hsv(clips)
-        spread = [jitter.hue, 0.0, 0.0]
-        if jitter.hsv is not None:
-            spread = [
-                max(jitter.hue, jitter.hsv[0] / _HSV_8BIT[0]),
-                jitter.hsv[1] / _HSV_8BIT[1],
-                jitter.hsv[2] / _HSV_8BIT[2],
-            ]
-        shift = torch.cat([draw(r, 0) for r in spread], 2)
-        hsv = hsv + shift
-        clips = hsv_to_rgb(torch.cat([hsv[:, :, :1] % 1, hsv[:, :, 1:].clamp(0, 1)], 2))
-    if jitter.blur_sigma_px is not None:
-        low, high = jitter.blur_sigma_px
-        clips = _blur(clips, torch.rand(count, generator=generator) * (high - low) + low)
-    if jitter.autocontrast:
-        chosen = torch.rand(count, generator=generator) < jitter.autocontrast
-        clips = torch.where(chosen[:, None, None, None, None], _autocontrast(clips), clips)
-    return clips
+def _gray_weights(clips: Tensor) -> Tensor:
+    return torch.tensor(_GRAY, device=clips.device)[:, None, None]
 
 
 def _mean_gray(clips: Tensor) -> Tensor:
     """Mean gray value [B, 1, 1, 1, 1] of all frames."""
-    gray = (clips * torch.tensor(_GRAY)[:, None, None]).sum(2).mean((2, 3))
+    gray = (clips * _gray_weights(clips)).sum(2).mean((2, 3))
     return (gray.sum(1) / gray.shape[1])[:, None, None, None, None]
 
 
@@ -223,7 +258,7 @@ def _autocontrast(clips: Tensor) -> Tensor:
 
 def _blur(clips: Tensor, sigma_px: Tensor) -> Tensor:
     _, frames, channels, size_px, _ = clips.shape
-    steps = torch.tensor([-1.0, 0, 1])
+    steps = torch.tensor([-1.0, 0, 1], device=clips.device)
     line = torch.exp(-(steps**2) / (2 * sigma_px.clamp(min=1e-3)[:, None] ** 2))
     line = line / line.sum(1, keepdim=True)
     kernel = (line[:, :, None] * line[:, None, :]).repeat_interleave(frames * channels, 0)[:, None]
@@ -251,7 +286,7 @@ def rgb_to_hsv(rgb: Tensor) -> Tensor:
 def hsv_to_rgb(hsv: Tensor) -> Tensor:
     """Inverse of `rgb_to_hsv`."""
     hue, saturation, value = hsv.unbind(-3)
-    offset = torch.tensor([5.0, 3.0, 1.0])[:, None, None]
+    offset = torch.tensor([5.0, 3.0, 1.0], device=hsv.device)[:, None, None]
     k = (offset + hue.unsqueeze(-3) * 6) % 6
     fall = torch.minimum(k, 4 - k).clamp(0, 1)
     return value.unsqueeze(-3) * (1 - saturation.unsqueeze(-3) * fall)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from training.cli.loop import run_trainer
+from training.cli.loop import reported_errors, run_trainer
 from training.cli.options import (
+    EXISTING_FOLDER,
+    PATH,
     assets_option,
+    cache_option,
     labels_option,
     out_option,
     resume_option,
@@ -91,3 +94,34 @@ def pretrain(
 
     trainer = run_trainer(out, resume, build)
     click.echo(f"{out}: {write_trunk(trainer, out)}")
+
+
+@click.command()
+@click.argument("trunk")
+@click.argument("data", type=EXISTING_FOLDER)
+@click.option("--out", type=PATH, required=True, help="Folder of the features.")
+@cache_option
+@threads_option
+def features(trunk: str, data: Path, out: Path, cache: Path | None, threads: int) -> None:
+    """Write the features of TRUNK for every frame of DATA, and its log-mel audio, to --out.
+
+    TRUNK is a bundle of the default network (a folder or a listed name) or a folder of `pretrain`;
+    DATA is in the layout of Aff-Wild2.
+    """
+    from training.audio.mel_track import MelTracks
+    from training.datasets.image_store import build_store
+    from training.datasets.readers import load_cached
+    from training.datasets.table_cache import DEFAULT_CACHE
+    from training.methods.features import extract_features, open_trunk, write_features
+
+    with reported_errors():
+        frozen = open_trunk(trunk, threads)
+        cache = cache or DEFAULT_CACHE
+        table = load_cached("affwild2", data, cache=cache)
+        images, broken = build_store(table, frozen.size_px, cache / "images")
+        tracks = MelTracks(folder=cache / "mel")
+        arrays = extract_features(frozen, table, images, tracks)
+        note = {"data": data.resolve().name, "unreadable_images": broken}
+        write_features(out, frozen, table, arrays, note)
+    shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in arrays.items())
+    click.echo(f"{out}: {shapes}")

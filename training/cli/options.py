@@ -43,7 +43,7 @@ synthetic_only_option = click.option(
 init_from_option = click.option(
     "--init-from",
     metavar="BUNDLE",
-    help="Start with the weights of this bundle: a folder, or default.",
+    help="Start with the weights of this bundle (a folder, or default); methods: of this run.",
 )
 cache_option = click.option(
     "--cache", type=PATH, help="Decoded images and tables.  [default: runs/tables]"

@@ -176,21 +176,51 @@ def _test_lists(root: Path) -> list[LabelFile]:
 
 
 def _all_crops(root: Path, report: ScanReport, progress: bool) -> dict[str, Crops]:
-    folders = []
+    folders: list[Path] = []
     for top in _folders(root):
-        if top.name.lower().startswith("cropped_aligned"):
-            for inner in _folders(top):
-                folders += _folders(inner) if _BATCH.fullmatch(inner.name) else [inner]
+        if _is_crop_root(top):
+            folders += _video_folders(top, report)
     crops: dict[str, Crops] = {}
+    from_zero: list[str] = []
     for folder in track_progress(folders, "listing crops", progress=progress):
         if folder.name in crops:
             report.skip("second crop folder of the same video", str(folder.relative_to(root)))
         else:
-            crops[folder.name] = _crops_of(folder, root, report)
+            crops[folder.name] = _crops_of(folder, root, report, from_zero)
+    if from_zero:
+        raise ValueError(
+            f"expected crops numbered from 1, as those of the organizers, got crops of frame 0 in "
+            f"{len(from_zero)} folders, such as {from_zero[0]}; raise all numbers there by one, "
+            "since labels are joined to crops by number"
+        )
     return crops
 
 
-def _crops_of(folder: Path, root: Path, report: ScanReport) -> Crops:
+def _is_crop_root(folder: Path) -> bool:
+    return folder.name.lower().startswith("cropped_aligned")
+
+
+def _video_folders(top: Path, report: ScanReport) -> list[Path]:
+    """Crop folders of videos below `top`; archives that were packed into a folder of their own name
+    are looked through.
+    """
+    folders: list[Path] = []
+    for inner in _folders(top):
+        if _is_crop_root(inner):
+            report.note(f"{inner} lies in a folder of its kind: its crops are read")
+            folders += _video_folders(inner, report)
+        elif _BATCH.fullmatch(inner.name):
+            folders += _folders(inner)
+        elif _folders(inner) == [inner / inner.name]:
+            report.note(f"{inner / inner.name} lies in a folder of its name: its crops are read")
+            folders.append(inner / inner.name)
+        else:
+            folders.append(inner)
+    return folders
+
+
+def _crops_of(folder: Path, root: Path, report: ScanReport, from_zero: list[str]) -> Crops:
+    """Crops of a folder; one of frame 0 is added to `from_zero`."""
     prefix = folder.relative_to(root).as_posix()
     names: dict[int, str] = {}
     with os.scandir(folder) as entries:
@@ -198,7 +228,9 @@ def _crops_of(folder: Path, root: Path, report: ScanReport) -> Crops:
             stem, suffix = os.path.splitext(entry)
             if entry.startswith(".") or suffix.lower() not in _CROP_SUFFIXES:
                 continue
-            if not is_frame_number(stem):
+            if stem.isdigit() and int(stem) == 0:
+                from_zero.append(f"{prefix}/{entry}")
+            elif not is_frame_number(stem):
                 report.skip(NO_FRAME_NUMBER, f"{prefix}/{entry}")
             elif int(stem) in names:
                 report.skip("second crop of the same frame", f"{prefix}/{entry}")

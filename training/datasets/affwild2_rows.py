@@ -41,6 +41,8 @@ def assemble_table(
     names, parts, paths = [], [], []
     for name in sorted(videos):
         columns_of_video, path = _rows_of(name, videos[name], layout, offsets.get(name), report)
+        if layout.crops and name not in layout.crops:
+            report.skip("video without a crop folder (cropped_aligned/<video>)", name)
         if not len(path):
             report.skip("listed video with neither labels nor crops", name)
             if not keep_empty:

@@ -183,8 +183,10 @@ def empty_labels(count: int) -> dict[str, NDArray[Any]]:
 def concat_tables(tables: list[FrameTable]) -> FrameTable:
     """Concatenate tables of different videos; paths become absolute.
 
-    Columns that only some of them have (boxes, landmarks, intensities) are left out.
+    Boxes and landmarks that only some of them have are left out; intensities are NaN where unknown.
     """
+    if any(table.au_intensity is not None for table in tables):
+        tables = [_with_intensities(table) for table in tables]
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(table, name) for table in tables])
         for name in ("splits", *_row_shapes())
@@ -202,6 +204,12 @@ def concat_tables(tables: list[FrameTable]) -> FrameTable:
         path=pa.array(chain.from_iterable(map(absolute_paths, tables)), pa.string()),
         **columns,
     )
+
+
+def _with_intensities(table: FrameTable) -> FrameTable:
+    if table.au_intensity is not None:
+        return table
+    return replace(table, au_intensity=np.full(table.au.shape, np.nan, np.float32))
 
 
 def absolute_paths(table: FrameTable) -> list[str | None]:

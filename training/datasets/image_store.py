@@ -32,6 +32,36 @@ _CHUNK: Final = 512  # images between two progress records of a partial file
 _MAX_CACHED_TABLES: Final = 8
 
 
+class JoinedImages:
+    """Arrays of images [n, S, S, 3] read as one, each possibly on disk."""
+
+    ndim = 4
+
+    def __init__(self, arrays: Sequence[Images]) -> None:
+        self._arrays = arrays
+        self._starts = np.cumsum([0, *map(len, arrays)])
+        sizes = {array.shape[1:] for array in arrays}
+        if len(sizes) != 1:
+            raise ValueError(f"expected images of one size, got {sorted(sizes)}")
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *sizes.pop())
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
+        """Images of an index or of an array of indices."""
+        indices = np.asarray(index)
+        flat = np.atleast_1d(indices)
+        images = np.empty((len(flat), *self.shape[1:]), np.uint8)
+        part = np.searchsorted(self._starts, flat, side="right") - 1
+        for k in np.unique(part):
+            images[part == k] = self._arrays[k][flat[part == k] - self._starts[k]]
+        return images if indices.ndim else images[0]
+
+
+Images = NDArray[np.uint8] | JoinedImages
+
+
 class ImageStore:
     """Images [n, S, S, 3] uint8 RGB by absolute path, with optional landmarks [n, 68, 2] in pixels.
 
@@ -41,7 +71,7 @@ class ImageStore:
     def __init__(
         self,
         paths: Sequence[str],
-        array: NDArray[np.uint8],
+        array: Images,
         points: NDArray[np.float32] | None = None,
     ) -> None:
         if (
@@ -96,7 +126,7 @@ class ImageStore:
         return self._take(self.points, indices, np.nan)
 
     @staticmethod
-    def _take(array: NDArray[Any], indices: NDArray[np.int64], empty: float) -> NDArray[Any]:
+    def _take(array: Any, indices: NDArray[np.int64], empty: float) -> NDArray[Any]:
         values = np.asarray(array[np.maximum(indices, 0).ravel()]).reshape(
             *indices.shape, *array.shape[1:]
         )
@@ -106,14 +136,19 @@ class ImageStore:
 
 
 def concat_stores(stores: Sequence[ImageStore]) -> ImageStore:
-    """Concatenate stores of one image size, in memory."""
-    points = [store.points for store in stores if store.points is not None]
+    """Concatenate stores of one image size, whose images stay where they are."""
     paths = [path for store in stores for path in store.paths]
-    return ImageStore(
-        paths,
-        np.concatenate([store.array for store in stores]),
-        np.concatenate(points) if points and len(points) == len(stores) else None,
-    )
+    points = None
+    if any(store.points is not None for store in stores):
+        points = np.concatenate([_points_of(store) for store in stores])
+    return ImageStore(paths, JoinedImages([store.array for store in stores]), points)
+
+
+def _points_of(store: ImageStore) -> NDArray[np.float32]:
+    """Landmarks of all images, NaN where unknown."""
+    if store.points is not None:
+        return store.points
+    return np.full((len(store.paths), LANDMARK_COUNT, 2), np.nan, np.float32)
 
 
 def build_store(

@@ -8,6 +8,7 @@ its VA labels nor with its EXPR labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,3 +43,45 @@ def training_view(
     view = table.select(np.flatnonzero(is_allowed[table.video] & table.has_crop))
     is_labeled = (view.splits == _TRAIN)[view.video] & [task in tasks for task in TASKS]
     return view.keep_labels(is_labeled)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Fold `number` (from 1) of `count`: its groups are validated on, all others trained on."""
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 2 or not 1 <= self.number <= self.count:
+            raise ValueError(f"expected a fold such as 1/5, got {self}")
+
+    @classmethod
+    def parse(cls, text: str) -> Fold:
+        """A fold written as NUMBER/COUNT."""
+        number, _, count = text.partition("/")
+        if not (number.isdigit() and count.isdigit()):
+            raise ValueError(f"expected a fold such as 1/5, got {text!r}")
+        return cls(int(number), int(count))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def with_fold(table: FrameTable, fold: Fold) -> FrameTable:
+    """The table with its training and validation videos split anew by group (people, source
+    videos), the same for all tasks; test videos stay.
+
+    Raises:
+        ValueError: there are fewer groups than folds.
+    """
+    has_labels = np.isin(table.splits, (_TRAIN, SPLITS.index("validation")))
+    groups = np.array(table.groups)
+    names = np.unique(groups[has_labels.any(axis=1)])
+    if len(names) < fold.count:
+        raise ValueError(f"{fold.count} folds need as many people or videos, got {len(names)}")
+    order = np.random.default_rng(fold.count).permutation(len(names))
+    held = set(names[order[fold.number - 1 :: fold.count]].tolist())
+    is_held = np.array([group in held for group in groups])
+    split = np.where(is_held, SPLITS.index("validation"), _TRAIN)[:, None]
+    return replace(table, splits=np.where(has_labels, split, table.splits).astype(np.int8))

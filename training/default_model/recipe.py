@@ -61,7 +61,12 @@ class LossWeights:
 
 def _optimizer() -> OptimizerConfig:
     return OptimizerConfig(
-        "adamw", rate=2.5e-3, weight_decay=0.05, schedule="warmup_cosine", warmup_steps=300
+        "adamw",
+        rate=2.5e-3,
+        weight_decay=0.05,
+        schedule="warmup_cosine",
+        warmup_steps=300,
+        max_gradient_norm=5.0,
     )
 
 

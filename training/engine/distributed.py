@@ -84,6 +84,15 @@ class ProcessGroup:
         for buffer, value in zip(buffers, _unflatten(flat / self.world_size, buffers), strict=True):
             buffer.copy_(value)
 
+    def any(self, flag: bool) -> bool:
+        """Whether the flag of any process is set."""
+        if self.world_size == 1:
+            return flag
+        is_nccl = distributed.get_backend() == "nccl"
+        count = torch.tensor(float(flag), device="cuda" if is_nccl else "cpu")
+        distributed.all_reduce(count)
+        return bool(count > 0)
+
     def wait(self) -> None:
         """Block until all processes have come here."""
         if self.world_size > 1:

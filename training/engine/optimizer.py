@@ -25,6 +25,8 @@ class OptimizerConfig:
     restarts: a cosine down to `floor` over `period` steps, then over twice as many, and so on,
     restarted every epoch (SGDR, Loshchilov & Hutter 2017);
     steps: times `factor` at each epoch of `milestones`.
+
+    `max_gradient_norm` clips the norm of all gradients together; 0 does not clip.
     """
 
     kind: str = "adam"
@@ -39,6 +41,7 @@ class OptimizerConfig:
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
     warmup_steps: int = 0
+    max_gradient_norm: float = 0.0
 
     def __post_init__(self) -> None:
         for name, choices in (("kind", KINDS), ("schedule", SCHEDULES)):
@@ -55,11 +58,18 @@ class OptimizerConfig:
             )
         if self.period < 1:
             raise ValueError(f"optimizer.period must be at least 1, got {self.period}")
+        if not (math.isfinite(self.max_gradient_norm) and self.max_gradient_norm >= 0):
+            raise ValueError(
+                "optimizer.max_gradient_norm must be a number not below 0, "
+                f"got {self.max_gradient_norm:g}"
+            )
         if self.warmup_steps < 0:
             raise ValueError(f"optimizer.warmup_steps must be at least 0, got {self.warmup_steps}")
 
 
-SHORT_COSINE: Final = OptimizerConfig(rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5)
+SHORT_COSINE: Final = OptimizerConfig(
+    rate=3e-3, weight_decay=1e-4, schedule="cosine", floor=3e-5, max_gradient_norm=5.0
+)
 """For small networks that are trained for minutes."""
 
 

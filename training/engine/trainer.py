@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,17 +28,20 @@ from training.engine.checkpoint import (
 from training.engine.distributed import ProcessGroup
 from training.engine.ema import EmaModel
 from training.engine.optimizer import build_optimizer, learning_rate_at
-from training.engine.progress import TrainingProgress
+from training.engine.progress import PRINT_EVERY, TrainingProgress
 from training.engine.recipe import Recipe
 
 CONSTRAIN_EVERY: Final = 4  # steps between projections of constrained layers
-MAX_GRADIENT_NORM: Final = 5.0
 MAX_EMPTY_STEPS: Final = 50
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 _INPUTS: Final = ("crops", "clip", "mel", "first", "second", "intensity", "confidence")
 
 Objective = Callable[[nn.Module, Mapping[str, Tensor], float], dict[str, Tensor]]
 """(network, batch, epochs passed) -> losses by name, `loss` their sum."""
+
+
+def _silent(text: str) -> None:
+    pass
 
 
 class BatchSource(Protocol):
@@ -50,6 +54,13 @@ class BatchSource(Protocol):
     def get(self, step: int) -> Sequence[Mapping[str, Tensor]]:
         """The batches of a step, whose losses are added (one, or one for each task)."""
         ...
+
+
+@runtime_checkable
+class FinishesBatches(Protocol):
+    """A batch source whose batches are finished on the device."""
+
+    def finish(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
 
 
 @runtime_checkable
@@ -69,6 +80,11 @@ class TrainerConfig:
         precision: float32, or the type of mixed precision.
         resume: Continue from the saved state in `folder`, if there is one.
         allow_changed_recipe: Resume from the state of another recipe or length too.
+        keep_best: Methods: validate after each epoch, keep the weights of the best one, and stop
+            after the recipe's `patience`.
+        loader_threads: Methods: threads that build batches.
+        accumulate: Parts that a batch is trained in one after the other, to save memory.
+        echo: Receives a line of text for each validation.
         metadata: Further entries of run.json.
     """
 
@@ -81,6 +97,10 @@ class TrainerConfig:
     resume: bool = False
     allow_changed_recipe: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    keep_best: bool = False
+    loader_threads: int = 1
+    accumulate: int = 1
+    echo: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -128,6 +148,7 @@ class Trainer:
         # Small float16 gradients would underflow; the scaler's factor is part of the state.
         self._scaler = torch.amp.GradScaler("cuda", enabled=config.precision == "float16")
         self.step = self.left_out = 0
+        self.is_stopped = False  # early, by `after_epoch`
         self.started_from = ""  # SHA-256 of the weights that the run began with
         self._empty_steps = 0  # in a row
         self._samples = 0  # since the trainer was built
@@ -146,40 +167,62 @@ class Trainer:
         torch.manual_seed(self.config.seed * 7_919 + self.step)
         self.net.train()
         self._optimizer.zero_grad()
-        losses: dict[str, float] = {}
+        losses: dict[str, Tensor] = {}
         for batch in batches:
             self._samples += len(next(iter(batch.values())))
-            usable = self._usable({name: value.to(self._device) for name, value in batch.items()})
-            if usable is not None:
-                for name, value in self._backward(usable).items():
-                    losses[name] = losses.get(name, 0.0) + value
+            usable = self._usable(batch)
+            for part, share in () if usable is None else self._parts(usable):
+                for name, value in self._backward(self._on_device(part), share).items():
+                    losses[name] = losses[name] + value if name in losses else value
         if self._processes.average(self.net, bool(losses)):
             self._update_weights()
         else:
             self._count_empty_step()
         self.step += 1
-        return losses
+        return self._values(losses)
 
-    def _backward(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
-        """Add the gradients of a batch; returns its losses."""
+    def _parts(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], float]]:
+        """Parts of a batch whose gradients are added, and their shares of it.
+
+        Each has at least two samples, for batch statistics.
+        """
+        count = len(next(iter(batch.values())))
+        parts = max(1, min(self.config.accumulate, count // 2))
+        for rows in torch.arange(count).tensor_split(parts):
+            yield {name: value[rows] for name, value in batch.items()}, len(rows) / count
+
+    def _on_device(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        moved = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
+        return self.batches.finish(moved) if isinstance(self.batches, FinishesBatches) else moved
+
+    def _values(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """Losses of the step that ended; on a GPU only of some steps, since that waits for it."""
+        is_due = any(self.step % every == 0 for every in (PRINT_EVERY, self.config.save_every))
+        if not (self._device == "cpu" or is_due or self.step == self.steps):
+            return {}
+        values = {name: float(value) for name, value in losses.items()}
+        if not math.isfinite(values.get("loss", 0.0)):
+            raise TrainingError(
+                f"step {self.step - 1}: the loss is not finite: {values}; "
+                "resume with a lower optimizer.rate"
+            )
+        return values
+
+    def _backward(self, batch: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+        """Add the gradients of a part of a batch; returns its share of the losses."""
         precision = self.config.precision
         half = torch.float16 if precision == "float16" else torch.bfloat16
         with torch.autocast(self._device.split(":")[0], half, enabled=precision != "float32"):
             parts = self._objective(self.net, batch, self.step / self.steps_per_epoch)
-        losses = {name: float(value.detach()) for name, value in parts.items()}
-        if not torch.isfinite(parts["loss"]):
-            raise TrainingError(
-                f"step {self.step}: the loss is not finite: {losses}; "
-                "resume with a lower optimizer.rate"
-            )
+        losses = {name: share * value.detach() for name, value in parts.items()}
         if parts["loss"].requires_grad:
-            self._scaler.scale(parts["loss"]).backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(share * parts["loss"]).backward()  # type: ignore[no-untyped-call]
         return losses
 
-    def _usable(self, batch: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    def _usable(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Batch without samples of non-finite inputs; None if fewer than two are left."""
         count = len(next(iter(batch.values())))
-        is_finite = torch.ones(count, dtype=torch.bool, device=self._device)
+        is_finite = torch.ones(count, dtype=torch.bool)
         for name in _INPUTS:
             if name in batch:
                 is_finite &= torch.isfinite(batch[name]).flatten(1).all(dim=1)
@@ -195,7 +238,8 @@ class Trainer:
     def _update_weights(self) -> None:
         self._empty_steps = 0
         self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self.net.parameters(), MAX_GRADIENT_NORM)
+        if self.recipe.optimizer.max_gradient_norm:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.optimizer.max_gradient_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         if self.step % CONSTRAIN_EVERY == 0:
@@ -214,9 +258,10 @@ class Trainer:
             )
 
     def run(
-        self, after_epoch: Callable[[int], None] | None = None, stop_at: int | None = None
+        self, after_epoch: Callable[[int], bool | None] | None = None, stop_at: int | None = None
     ) -> None:
-        """Train to the last step, or to step `stop_at`; `after_epoch` gets each epoch's number.
+        """Train to the last step, or to step `stop_at`; `after_epoch` gets each epoch's number and
+        returns true to stop the run.
 
         The first of several processes saves, shows progress and calls `after_epoch`.
         """
@@ -226,16 +271,16 @@ class Trainer:
         with TrainingProgress(
             self.recipe.name, folder, self.step, self.steps, is_first
         ) as progress:
-            while self.step < last:
+            while self.step < last and not self.is_stopped:
                 epoch = int(self.step / self.steps_per_epoch)
                 losses = self.train_step()
                 progress.update(self.step, losses, self._samples)
-                if not is_first:
-                    continue
-                if self.step % self.config.save_every == 0 or self.step == last:
+                passed = int(self.step / self.steps_per_epoch)
+                if after_epoch is not None and passed > epoch:
+                    self.is_stopped = self._processes.any(is_first and bool(after_epoch(passed)))
+                is_due = self.step % self.config.save_every == 0 or self.step == last
+                if is_first and (is_due or self.is_stopped):
                     self.save()
-                if after_epoch is not None and int(self.step / self.steps_per_epoch) > epoch:
-                    after_epoch(int(self.step / self.steps_per_epoch))
             if self.left_out:
                 progress.print(
                     f"{self.left_out} samples left out: not finite, or alone in their batch"
@@ -253,6 +298,7 @@ class Trainer:
             "step": self.step,
             "steps": self.steps,
             "left_out": self.left_out,
+            "is_stopped": self.is_stopped,
             "started_from": self.started_from,
         }
         if self.ema is not None:
@@ -288,6 +334,7 @@ class Trainer:
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         self.step, self.left_out = int(state["step"]), int(state["left_out"])
+        self.is_stopped = bool(state.get("is_stopped", False))
         self.started_from = state["started_from"]
         return True
 

@@ -13,6 +13,7 @@ from training.datasets.affwild2 import read_affwild2
 from training.datasets.affwild2_layout import MAX_FRAMES, NO_FRAME_NUMBER
 from training.datasets.affwild2_rows import OTHER_CLASS
 from training.datasets.broken_data import BrokenDatasetError
+from training.datasets.frame_table import SPLITS as DATA_SPLITS
 from training.datasets.frame_table import FrameTable
 from training.evaluation.label_table import TASKS, LabelTable, unlabeled
 from training.metrics import AU_UNLABELED, EXPRESSION_UNLABELED, VA_UNLABELED
@@ -21,8 +22,11 @@ SPLITS: Final = {
     "training": ("train",),
     "validation": ("validation",),
     "all": ("train", "validation"),
+    "test": (),
 }
-"""Evaluation splits and the splits of the data set that they consist of."""
+"""Evaluation splits and the splits of the data set whose labels they have; `test` has none, and
+only the videos of the test lists.
+"""
 
 _MAX_ERRORS_SHOWN: Final = 20
 
@@ -66,6 +70,13 @@ def load_labels(
         raise LabelError("\n".join(lines)) from None
     except (OSError, ValueError) as error:
         raise LabelError(str(error)) from None
+    if split == "test":
+        is_listed = (table.splits == DATA_SPLITS.index("test")).any(axis=1)
+        if not is_listed.any():
+            raise LabelError(
+                f"{folder} has no test list; expected test_set_AU_Challenge.txt or alike"
+            )
+        table = table.select(np.flatnonzero(is_listed[table.video]))
     return _without_gaps(table)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,16 +14,20 @@ from rich.table import Table
 
 from faceaffect.bundle.bundle import find_bundle
 from faceaffect.bundle.model_spec import ModelSpec
+from faceaffect.bundle.stage_spec import HEAD_NAMES
 from faceaffect.pages import missing_packages
 from training.datasets.affwild2_layout import holds_annotations
+from training.engine.checkpoint import WEIGHTS_FILE
 from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.dataset_metrics import MetricOptions, dataset_metrics, plain
 from training.evaluation.label_table import LabelTable
 from training.evaluation.partial_models import select_heads
 from training.evaluation.predict_crops import default_workers, predict_crops
+from training.evaluation.predict_run import is_run, predict_run
 from training.evaluation.prediction_file import SUFFIXES, read_predictions, write_predictions
 from training.evaluation.prediction_table import PredictionTable, drop_non_finite
 from training.evaluation.report_page import report_page
+from training.evaluation.smoothing import Windows, choose_windows, smooth
 from training.evaluation.submission import write_submission
 from training.evaluation.synthetic_images import is_synthetic_image_folder, predict_synthetic_images
 from training.metrics import labeled_au
@@ -33,6 +39,7 @@ PAGE_FILE: Final = "report.html"
 PREDICTIONS_FILE: Final = "predictions.csv"
 SUBMISSION_FOLDER: Final = "submission"
 NO_BUNDLE: Final = "-"
+AUTO: Final = "auto"
 
 
 class EvaluationError(ValueError):
@@ -45,6 +52,10 @@ class EvaluateOptions:
 
     labels: Path | None = None  # label folder, for a prediction file
     split: str = "validation"
+    device: str = "cpu"  # of a training run's network
+    cache: Path | None = None  # of a training run's decoded images and audio
+    single_file: bool = False  # submissions of ABAW6 and later
+    smoothing: str = ""  # frames of a moving average, `auto` for the best on validation labels
     annotations: str | None = None  # annotation folder, if a copy has those of several years
     workers: int = field(default_factory=default_workers)
     overwrite: bool = False
@@ -57,7 +68,8 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
     metrics.json is written last: a folder without it is incomplete.
 
     Args:
-        bundle: Bundle name or folder, or `NO_BUNDLE` for a prediction file.
+        bundle: Bundle name or folder, folder of a method's training run, or `NO_BUNDLE` for a
+            prediction file.
         data: Folder in the Aff-Wild2 pixel_format, folder of synthetic images, or prediction file.
         out: Output folder.
         options: Further options.
@@ -71,10 +83,14 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
         )
     if missing := missing_packages():
         raise EvaluationError(f'the report needs {missing}: run pip install "faceaffect[train]"')
-    labels, predictions, notes = _predict(bundle, data, options)
-    if bundle != NO_BUNDLE:
-        labels, predictions, partial = select_heads(labels, predictions, _spec_of(bundle).heads)
-        notes += partial
+    labels, predictions, heads, notes = _predict(bundle, data, options)
+    labels, predictions, partial = select_heads(labels, predictions, heads)
+    notes += partial
+    if options.smoothing:
+        windows = _smoothing_windows(bundle, data, options, labels, predictions)
+        predictions = smooth(predictions, labels, windows)
+        lengths = ", ".join(f"{name} {length}" for name, length in windows.items())
+        notes.append(f"Moving averages over frames: {lengths}.")
     predictions, broken = drop_non_finite(predictions)
     if broken:
         notes.append(f"{broken} predictions are NaN or infinite and count as missing.")
@@ -88,7 +104,13 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS_FILE, labels, predictions)
     if labels.listed:
-        write_submission(out / SUBMISSION_FOLDER, labels, predictions, options.metrics.missing)
+        write_submission(
+            out / SUBMISSION_FOLDER,
+            labels,
+            predictions,
+            options.metrics.missing,
+            single_file=options.single_file,
+        )
     (out / PAGE_FILE).write_text(report_page(results), encoding="utf-8")
     (out / METRICS_FILE).write_text(
         json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8"
@@ -96,10 +118,33 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
     return results
 
 
+def _smoothing_windows(
+    bundle: str,
+    data: Path,
+    options: EvaluateOptions,
+    labels: LabelTable,
+    predictions: PredictionTable,
+) -> Windows:
+    """The given length for all tasks, or the best ones on the validation labels."""
+    if options.smoothing != AUTO:
+        try:
+            length = int(options.smoothing)
+        except ValueError:
+            raise EvaluationError(
+                f"expected an odd number of frames or {AUTO}, got {options.smoothing!r}"
+            ) from None
+        return dict.fromkeys(("au_probability", "expression_probability", "va"), length)
+    if options.split != "validation":
+        chosen = replace(options, split="validation")
+        labels, predictions, heads, _ = _predict(bundle, data, chosen)
+        labels, predictions, _ = select_heads(labels, predictions, heads)
+    return choose_windows(predictions, labels)
+
+
 def _predict(
     bundle: str, data: Path, options: EvaluateOptions
-) -> tuple[LabelTable, PredictionTable, list[str]]:
-    """Returns labels and predictions of the same rows, and notes on skipped data."""
+) -> tuple[LabelTable, PredictionTable, Sequence[str], list[str]]:
+    """Returns labels and predictions of the same rows, predicted heads, and notes on the data."""
     if data.is_file():
         if data.suffix.lower() not in SUFFIXES:
             raise EvaluationError(
@@ -110,7 +155,8 @@ def _predict(
         thresholds = None if bundle == NO_BUNDLE else _spec_of(bundle).au_thresholds
         labels = load_labels(options.labels, options.split, annotations=options.annotations)
         predictions, notes = read_predictions(data, labels, thresholds)
-        return labels, predictions, [*labels.notes, *notes]
+        heads = HEAD_NAMES if bundle == NO_BUNDLE else _spec_of(bundle).heads
+        return labels, predictions, heads, [*labels.notes, *notes]
     if bundle == NO_BUNDLE:
         raise EvaluationError(
             f"BUNDLE may be {NO_BUNDLE} only if DATA is a prediction file, got {data}"
@@ -118,7 +164,8 @@ def _predict(
     if options.labels is not None:
         raise EvaluationError(f"--labels is for prediction files; {data} must contain its labels")
     if is_synthetic_image_folder(data):
-        return *predict_synthetic_images(find_bundle(bundle), data), []
+        tables = predict_synthetic_images(find_bundle(bundle), data)
+        return *tables, _spec_of(bundle).heads, []
     if options.annotations is None and not holds_annotations(data):
         raise EvaluationError(
             f"{data}: expected a folder in the layout of Aff-Wild2 (annotations and "
@@ -130,12 +177,17 @@ def _predict(
         raise EvaluationError(
             f"{data}: expected crops in cropped_aligned/<video>/00001.jpg, ..., got none"
         )
+    if is_run(bundle):
+        predictions, heads, notes = predict_run(
+            Path(bundle), data, labels, options.device, options.cache, options.annotations
+        )
+        return labels, predictions, heads, [*labels.notes, *notes]
     predictions, notes = predict_crops(bundle, labels, options.workers)
     if _spec_of(bundle).uses_audio:
         notes.append(
             "The model uses audio but ran without it: crops have no timestamps to align it."
         )
-    return labels, predictions, [*labels.notes, *notes]
+    return labels, predictions, _spec_of(bundle).heads, [*labels.notes, *notes]
 
 
 def _spec_of(bundle: str) -> ModelSpec:
@@ -155,8 +207,13 @@ def _describe_folder(folder: Path) -> str:
 
 def _origin(bundle: str, data: Path, options: EvaluateOptions, is_by_column: bool) -> Metrics:
     """Returns model and data by content, not by path, so that records are comparable."""
-    model = data.name if bundle == NO_BUNDLE else find_bundle(bundle).name
-    files = {} if bundle == NO_BUNDLE else _spec_of(bundle).files
+    if bundle == NO_BUNDLE:
+        model, files = data.name, {}
+    elif is_run(bundle):
+        weights = (Path(bundle) / WEIGHTS_FILE).read_bytes()
+        model, files = Path(bundle).name, {WEIGHTS_FILE: hashlib.sha256(weights).hexdigest()}
+    else:
+        model, files = find_bundle(bundle).name, dict(_spec_of(bundle).files)
     chosen = {name: value for name, value in asdict(options.metrics).items() if name != "by_column"}
     return {
         "model": model,

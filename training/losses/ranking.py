@@ -1,4 +1,4 @@
-"""Ranking losses of pairs of frames (M7)."""
+"""Ranking losses of pairs (M7) and triplets (M1) of images."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def pair_gauss(
     beyond = ((second - first).detach() * order - margin) / spread.sqrt()
     probability = 0.5 * torch.erfc(-beyond * 0.5**0.5)
     return masked_mean(-probability.clamp(min=1e-10).log(), order.abs())
+
+
+def triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor) -> Tensor:
+    """Mean of max(0, d(a, p) - d(a, n) + g) + max(0, d(a, p) - d(p, n) + g) of codes [N, D].
+
+    d is the squared distance, g the margin [N] (FECNet, Vemulapalli & Agarwala 2019; M1's prior).
+    """
+    near = ((anchor - positive) ** 2).sum(dim=1)
+    far = [((each - negative) ** 2).sum(dim=1) for each in (anchor, positive)]
+    return torch.stack([torch.relu(near - each + margin) for each in far]).sum(dim=0).mean()

@@ -4,6 +4,7 @@ for training and evaluation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -14,7 +15,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from faceaffect.multistage.face_part_mask import face_part_mask
-from training.augmentation.clips import JITTERS, ClipJitter, augment_clips
+from training.augmentation.clips import (
+    JITTERS,
+    ClipJitter,
+    apply_changes,
+    draw_changes,
+    move_landmarks,
+)
 from training.datasets.frame_table import FrameTable, Task
 from training.methods.audio_inputs import causal_window_audio, clip_audio, window_audio
 from training.methods.data import MethodData
@@ -25,6 +32,12 @@ from training.models.networks.mean_teacher_clip import CHANNELS
 from training.models.stages import MethodNet
 
 Form = Literal["frames", "windows", "clips"]
+PIXELS: Final = "pixels"
+PARTS: Final = "parts"
+CHANGE: Final = "change_"
+PAIR_PREFIXES: Final = ("first/", "second/")
+"""Names in raw batches: stored images, images of facial parts, drawn changes, images of pairs."""
+
 LABELS: Final[dict[Task, str]] = {"AU": "au", "EXPR": "expression", "VA": "va"}
 LIGHT_JITTER: Final = ClipJitter(rotate_deg=8, crop_area=(0.8, 1.0), brightness=0.2, contrast=0.2)
 _PUBLISHED_JITTER: Final = {"M1": "M1-EXPR-VA"}  # M1-AU for batches of the AU task
@@ -81,7 +94,13 @@ class BatchBuilder:
         """Augmented inputs and the labels of `tasks`, for training; the same seed returns the same
         batch.
         """
-        inputs, points = self._inputs(rows, self._jitter(tasks), np.random.default_rng(seed))
+        return self.finish(self.raw_batch(rows, tasks, seed))
+
+    def raw_batch(
+        self, rows: NDArray[np.int64], tasks: tuple[Task, ...], seed: tuple[int, ...]
+    ) -> dict[str, Tensor]:
+        """A batch as it travels to the device: `pixels` as stored, and what `finish` changes."""
+        inputs, points = self._raw(rows, self._jitter(tasks), np.random.default_rng(seed))
         if self._labels_landmarks:
             inputs |= _landmark_labels(points)
         drop_audio = self.recipe.sampling.drop_audio
@@ -90,9 +109,38 @@ class BatchBuilder:
             inputs["mel_real"] = inputs["mel_real"] * torch.from_numpy(~is_dropped)
         return inputs | self.labels(rows, tasks)
 
-    def inputs(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+    def finish(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The batch of a raw one: images in floats, resized, changed and normalized on its device.
+
+        Raw pairs have `first/` and `second/` before the names of their images.
+        """
+        batch = {name: value for name, value in raw.items() if not _is_raw(name)}
+        for prefix in ("", *PAIR_PREFIXES):
+            if f"{prefix}{PIXELS}" in raw:
+                name = prefix.rstrip("/") or ("clip" if self.form.form == "clips" else "crops")
+                batch[name] = self._finished(
+                    {n[len(prefix) :]: v for n, v in raw.items() if n.startswith(prefix)}
+                )
+        return batch
+
+    def _finished(self, raw: Mapping[str, Tensor]) -> Tensor:
+        images = self._floats(raw[PIXELS])
+        changes = {
+            name.removeprefix(CHANGE): value for name, value in raw.items() if CHANGE in name
+        }
+        if changes:
+            single = images.ndim == 4
+            images = apply_changes(images[:, None] if single else images, changes)
+            images = images[:, 0] if single else images
+        if PARTS in raw:
+            images = torch.cat([images, raw[PARTS].float().div_(255)], dim=-3)
+            assert images.shape[-3] == CHANNELS
+        return self._normalization.apply(images)
+
+    def inputs(self, rows: NDArray[np.int64], device: str = "cpu") -> dict[str, Tensor]:
         """Inputs without augmentation, for evaluation."""
-        return self._inputs(rows)[0]
+        raw = self._raw(rows)[0]
+        return self.finish({name: value.to(device) for name, value in raw.items()})
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """Images [n, C, S, S] of single rows without augmentation, for networks that run frame by
@@ -100,7 +148,7 @@ class BatchBuilder:
         """
         clips = rows[:, None] if self.form.form == "clips" else rows
         name = "clip" if self.form.form == "clips" else "crops"
-        images = self._inputs(clips, audio=False)[0][name]
+        images = self.finish(self._raw(clips, audio=False)[0])[name]
         return images[:, 0] if self.form.form == "clips" else images
 
     def labels(self, rows: NDArray[np.int64], tasks: tuple[Task, ...]) -> dict[str, Tensor]:
@@ -131,46 +179,45 @@ class BatchBuilder:
         )
         return JITTERS.get(name, LIGHT_JITTER)
 
-    def _inputs(
+    def _raw(
         self,
         rows: NDArray[np.int64],
         jitter: ClipJitter | None = None,
         random: np.random.Generator | None = None,
         audio: bool = True,
     ) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Inputs by name, and landmarks in pixels of the network's images."""
+        """Raw inputs by name, and landmarks in pixels of the network's images."""
         rows = np.asarray(rows, np.int64)
-        name = "clip" if self.form.form == "clips" else "crops"
-        inputs = {name: self._images(rows)} | (self._audio(rows) if audio else {})
-        images = inputs[name]
-        needs_points = self._labels_landmarks or self.form.form == "clips"
-        points = self._points(rows) if needs_points else None
+        inputs = {PIXELS: self._pixels(rows)} | (self._audio(rows) if audio else {})
+        is_clip = self.form.form == "clips"
+        points = self._points(rows) if self._labels_landmarks or is_clip else None
         if jitter is not None and random is not None:
             generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-            images, points = augment_clips(images, jitter, generator, points)
-        if name == "clip":
+            changes = draw_changes(len(rows), self.form.size_px, jitter, generator)
+            if points is not None:
+                single = points.ndim == 3
+                points = move_landmarks(points[:, None] if single else points, changes)
+                points = points[:, 0] if single else points
+            inputs |= {f"{CHANGE}{name}": value for name, value in changes.items()}
+        if is_clip:
             inputs["clip_real"] = torch.from_numpy((rows >= 0).astype(np.float32))
-            images = torch.cat([images, _part_masks(points, rows.shape, self.form.size_px)], dim=2)
-            assert images.shape[2] == CHANNELS
-        inputs[name] = self._normalization.apply(images)
+            inputs[PARTS] = _part_masks(points, rows.shape, self.form.size_px)
         return inputs, points
 
-    def _images(self, rows: NDArray[np.int64]) -> Tensor:
+    def _pixels(self, rows: NDArray[np.int64]) -> Tensor:
+        """Stored images [..., P, P, 3], uint8."""
+        return torch.from_numpy(self.data.images.read(self.table, rows))
+
+    def _floats(self, pixels: Tensor) -> Tensor:
         """[..., 3, S, S] in 0..1 at the network's size."""
-        stored = torch.from_numpy(self.data.images.read(self.table, rows))
-        images = (
-            stored.reshape(-1, *stored.shape[-3:])
-            .permute(0, 3, 1, 2)
-            .contiguous()
-            .float()
-            .div_(255)
-        )
+        images = pixels.reshape(-1, *pixels.shape[-3:]).permute(0, 3, 1, 2).contiguous()
+        images = images.float().div_(255)
         size = self.form.size_px
         if images.shape[-1] != size:
             images = functional.interpolate(
                 images, (size, size), mode="bilinear", align_corners=False
             )
-        return images.reshape(*rows.shape, *images.shape[1:])
+        return images.reshape(*pixels.shape[:-3], *images.shape[1:])
 
     def _points(self, rows: NDArray[np.int64]) -> Tensor:
         """[..., 68, 2] pixels of the network's images, NaN where unknown."""
@@ -203,7 +250,7 @@ def _landmark_labels(points: Tensor | None) -> dict[str, Tensor]:
 
 
 def _part_masks(points: Tensor | None, shape: tuple[int, ...], size_px: int) -> Tensor:
-    """Images of facial parts [B, T, 1, S, S] in 0..1; empty where no landmarks are known."""
+    """Images of facial parts [B, T, 1, S, S] uint8; empty where no landmarks are known."""
     masks = np.zeros((*shape, 1, size_px, size_px), np.uint8)
     if points is not None:
         values = points.numpy()
@@ -211,4 +258,10 @@ def _part_masks(points: Tensor | None, shape: tuple[int, ...], size_px: int) -> 
         for position in np.argwhere(is_known):
             index = tuple(position)
             masks[index][0] = face_part_mask(values[index], size_px)
-    return torch.from_numpy(masks).float().div_(255)
+    return torch.from_numpy(masks)
+
+
+def _is_raw(name: str) -> bool:
+    """Whether only `finish` uses a tensor of a raw batch."""
+    own = name.rpartition("/")[2]
+    return own in (PIXELS, PARTS) or own.startswith(CHANGE)

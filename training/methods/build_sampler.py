@@ -25,7 +25,7 @@ from training.datasets.sampling.sample_weights import (
     va_balanced_weights,
 )
 from training.datasets.sampling.step import RowSource, Sampler
-from training.datasets.sampling.subsampling import EpochSubsample, every_nth
+from training.datasets.sampling.subsampling import EpochSubsample, every_nth, keep_one_in
 from training.datasets.sampling.windows import clips_ending_at, windows
 from training.methods.batch_builder import LABELS, InputSpec
 from training.methods.recipe import MethodRecipe
@@ -142,8 +142,20 @@ class _SamplerBuilder:
             if len(rows)
         }
 
+    def _thinned(self, tasks: tuple[Task, ...], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Frames without those left out by `keep_one_in` and `va_every`; windows stay whole."""
+        options, table = self._options, self._table
+        if self._form.form == "windows":
+            return rows
+        if options.va_every > 1 and tasks == ("VA",):
+            rows = every_nth(table, rows, options.va_every)
+        if options.keep_one_in and "EXPR" in tasks:
+            rows = keep_one_in(table, rows, options.keep_one_in, self._seed)
+        return rows
+
     def _task_rows(self, tasks: tuple[Task, ...], rows: NDArray[np.int64], seed: int) -> TaskRows:
         options, table, length = self._options, self._table, self._form.length
+        rows = self._thinned(tasks, rows)
         if self._form.form == "windows":
             source = LabeledWindows(
                 table, rows, length, options.stride, options.drop_gaps, options.every, seed
@@ -195,6 +207,9 @@ class LabeledWindows:
         is_labeled = np.zeros(len(self.table), bool)
         is_labeled[self.rows] = True
         epoch_windows = epoch_windows[is_labeled[epoch_windows].any(axis=1)]
+        is_still = (epoch_windows == epoch_windows[:, :1]).all(axis=1)
+        if not is_still.all():
+            epoch_windows = epoch_windows[~is_still]  # of data sets of images
         if len(epoch_windows) <= self.every:
             return epoch_windows
         return epoch_windows[epoch % self.every :: self.every]

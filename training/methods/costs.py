@@ -82,9 +82,9 @@ def _multimodal() -> Iterator[CostRow]:
     audio, trunk = net.audio, net.sequence_trunk
     assert audio is not None
     assert trunk is not None
-    heads = [net.trunk, net.frame_expression, net.frame_au]
+    parts = [net.trunk, net.frame_expression]
     crop, second = (1, 3, 112, 112), (1, MEL_PER_SECOND, 64)
-    frame_cost = _cost(heads, lambda: net({"crops": _zeros(*crop)}))
+    frame_cost = _cost(parts, lambda: net.frame_expression(net.trunk(_zeros(*crop))))
     yield CostRow("M2", "frame (iResNet-100)", frame_cost, (65.2, 12.09))
     yield _part_row("M2", "sequence trunk (IR-SE50)", (43.8, 6.30), trunk, crop)
     yield _part_row("M2", "audio, one second (F-TDNN)", (14.15, 1.0), audio, second)

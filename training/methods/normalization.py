@@ -20,8 +20,20 @@ class Normalization:
 
     def apply(self, images: Tensor) -> Tensor:
         """Normalize images [..., C, H, W] in 0..1."""
-        mean, std = (torch.tensor(each)[:, None, None] for each in (self.mean, self.std))
+        mean, std = self._columns(images)
         return (images - mean) / std
+
+    def invert(self, images: Tensor) -> Tensor:
+        """Images in 0..1 from normalized ones."""
+        mean, std = self._columns(images)
+        return images * std + mean
+
+    def _columns(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = (
+            torch.tensor(each, device=images.device)[:, None, None]
+            for each in (self.mean, self.std)
+        )
+        return mean, std
 
 
 NORMALIZATIONS: Final[dict[str, Normalization]] = {

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from faceaffect.labels import EXPRESSION_NAMES
+from training.augmentation.clips import ClipJitter, augment_clips
 from training.engine.ema import EmaModel
 from training.engine.trainer import Objective
 from training.losses.action_units import bce
@@ -20,6 +21,7 @@ from training.losses.distillation import (
 )
 from training.losses.ranking import pair_gauss, pair_hinge
 from training.losses.total_loss import total_loss
+from training.methods.normalization import NORMALIZATIONS
 from training.methods.recipe import MethodRecipe
 
 RANK_WEIGHT: Final = 12.0
@@ -27,8 +29,8 @@ TEACHER_WEIGHT: Final = 0.4
 """Weight of the teacher's loss on labeled samples (0.6 for the label's loss); 1 on the others."""
 
 TEMPERATURE: Final = 1.5
-TEACHER_JITTER: Final = 0.2
-"""Largest change of brightness of the EMA teacher's input, in units of the normalized range."""
+TEACHER_JITTER: Final = ClipJitter(flip=0, brightness=0.2, contrast=0.2)
+"""The EMA teacher's input: the same images, brighter or darker, with more or less contrast."""
 
 
 def supervised(recipe: MethodRecipe, au_weight: Tensor | None = None) -> Objective:
@@ -44,20 +46,15 @@ def mean_teacher(recipe: MethodRecipe, teacher: EmaModel, cure: bool = True) -> 
     """The recipe's losses, and with a growing weight the same against the EMA teacher's predictions
     where labels are missing (M5).
 
-    `recipe.teacher_mean` says which samples the latter are means over. The teacher's input is
-    brighter or darker. With `cure` uncertain expressions are separated from certain ones (rank
+    `recipe.teacher_mean` says which samples the latter are means over. The teacher sees
+    `teacher_view`. With `cure` uncertain expressions are separated from certain ones (rank
     regularization).
     """
 
     def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
         outputs = net(batch)
         parts = total_loss(recipe.losses, outputs, batch)
-        teacher_input = dict(batch)
-        for name in {"clip", "crops"} & batch.keys():
-            shift = torch.empty(len(batch[name])).uniform_(-TEACHER_JITTER, TEACHER_JITTER)
-            shift = shift.to(batch[name])
-            teacher_input[name] = batch[name] + shift.reshape(-1, *[1] * (batch[name].ndim - 1))
-        targets = pseudo_targets(batch, teacher.predict(teacher_input))
+        targets = pseudo_targets(batch, teacher.predict(teacher_view(recipe, batch)))
         consistency = parts["loss"] * 0
         if targets:
             teacher_losses = total_loss(recipe.losses, outputs, targets)
@@ -73,6 +70,20 @@ def mean_teacher(recipe: MethodRecipe, teacher: EmaModel, cure: bool = True) -> 
         return parts
 
     return objective
+
+
+def teacher_view(recipe: MethodRecipe, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with `TEACHER_JITTER` of its images, drawn for each clip; the images of facial
+    parts, the fourth channel, stay as they are.
+    """
+    normalization = NORMALIZATIONS[recipe.normalization]
+    view = dict(batch)
+    generator = torch.Generator().manual_seed(int(torch.randint(2**62, (1,))))
+    for name in {"clip", "crops"} & batch.keys():
+        images = normalization.invert(batch[name])
+        colors, _ = augment_clips(images[..., :3, :, :], TEACHER_JITTER, generator)
+        view[name] = normalization.apply(torch.cat([colors, images[..., 3:, :, :]], dim=-3))
+    return view
 
 
 def pseudo_targets(

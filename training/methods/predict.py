@@ -105,7 +105,7 @@ def _over_frames(
 ) -> Outputs:
     for k in range(0, len(rows), _BATCH):
         part = rows[k : k + _BATCH]
-        yield part, run(net, builder.inputs(part), device)
+        yield part, run(net, builder.inputs(part, device), device)
 
 
 def _over_clips(
@@ -114,7 +114,7 @@ def _over_clips(
     clips = clips_ending_at(builder.table, rows, builder.form.length, builder.recipe.net.spacing)
     each = max(1, _BATCH // builder.form.length)
     for k in range(0, len(rows), each):
-        yield rows[k : k + each], run(net, builder.inputs(clips[k : k + each]), device)
+        yield rows[k : k + each], run(net, builder.inputs(clips[k : k + each], device), device)
 
 
 def _over_windows(
@@ -126,7 +126,7 @@ def _over_windows(
     each = max(1, _BATCH // length)
     for k in range(0, len(windows), each):
         part, kept = windows[k : k + each], first[k : k + each]
-        outputs = run(net, builder.inputs(part), device)
+        outputs = run(net, builder.inputs(part, device), device)
         mask = torch.from_numpy(kept).to(device)
         yield part[kept], {name: outputs[name][mask] for name in OUTPUT_HEADS & outputs.keys()}
 

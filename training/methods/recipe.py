@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from training.engine.optimizer import OptimizerConfig
 from training.engine.recipe import Recipe
 from training.losses.total_loss import LossTerm
 from training.methods.normalization import NORMALIZATIONS
@@ -26,6 +27,35 @@ or over the whole batch, where each counts as much as a labeled one.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class StageConfig:
+    """Optimizer, batch and epochs of a stage; `every`: one in so many of the frames an epoch."""
+
+    optimizer: OptimizerConfig
+    batch: int
+    epochs: int
+    every: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PriorConfig:
+    """What M1's branches know before they learn the tasks.
+
+    identity: "pretrained" takes the identity branch from `trunk_weights` and never trains it;
+    "people" first trains it to tell the training table's groups apart, for data sets that name
+    people.
+    triplets: "labels" draws triplets of different people from the training labels; "none" leaves
+    the stage out; else a file of FEC, faceexp-comparison-data-train-public.csv.
+    """
+
+    identity: str = "pretrained"
+    triplets: str = "labels"
+
+    def __post_init__(self) -> None:
+        if self.identity not in ("pretrained", "people"):
+            raise ValueError(f"prior.identity must be pretrained or people, got {self.identity!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodRecipe(Recipe):
     """One of the eight methods at one size; `net` is a configuration known to `build_network`."""
@@ -39,7 +69,14 @@ class MethodRecipe(Recipe):
     batch: int
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     teacher_mean: str = "missing"  # samples that the EMA teacher's losses are means over
-    trunk_weights: str = ""  # file of initial image trunks: public, or written by `pretrain`
+    # Initial image trunks, public or written by `pretrain`: a file for all that it fits, or
+    # NAME=FILE,NAME=FILE with the names of the network's trunks.
+    trunk_weights: str = ""
+    init_from: str = ""  # folder of a run of the same network, whose weights stages start from
+    patience: int = 0  # epochs without a better validation score before a stage stops; 0: none
+    first_stage: StageConfig | None = None  # frames of M2, triplets of M1, single tasks of M6
+    prior: PriorConfig | None = None  # of M1
+    databases: tuple[str, ...] = ()  # kinds of data sets of the paper beside Aff-Wild2
 
     @property
     def title(self) -> str:
@@ -72,5 +109,7 @@ class MethodRecipe(Recipe):
                 "sampling.unlabeled needs sampler=mixed and targets=ema_teacher or frozen_teacher, "
                 f"got {self.sampler} and {self.targets}"
             )
+        if self.patience < 0:
+            raise ValueError(f"patience must be at least 0, got {self.patience}")
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")

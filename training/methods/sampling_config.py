@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from faceaffect.labels import EXPRESSION_NAMES
+
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "form": ("auto", "frames", "windows"),
     "turn": ("batch", "epoch"),
@@ -32,7 +34,12 @@ class SamplingConfig:
         draws from all alike.
     weights: inverse draws rare expressions and rare valence and arousal as often as frequent
     ones (frames only).
-    pairs: of `pairs`: how many an epoch holds.
+    keep_one_in: for each expression, keep one in so many of the frames (not windows) labeled for
+    it; empty keeps all.
+    va_every: keep every n-th of the frames that are labeled for valence and arousal alone.
+    pairs: of `pairs`: how many an epoch holds for each AU.
+    repeats: of `pairs`: how many times a stage is trained, with new pairs; the one with the lowest
+    loss on pairs of validation videos is kept.
     jitter: how training images are varied; published is the method's own (light where it states
     none), which auto takes
         at the published size.
@@ -50,7 +57,10 @@ class SamplingConfig:
     joint: bool = False
     unlabeled: int = 0
     weights: str = "none"
+    keep_one_in: tuple[int, ...] = ()
+    va_every: int = 1
     pairs: int = 10_000
+    repeats: int = 1
     jitter: str = "auto"
     drop_audio: float = 0.1
 
@@ -61,9 +71,16 @@ class SamplingConfig:
                     f"sampling.{name} must be one of {', '.join(choices)}, "
                     f"got {getattr(self, name)!r}"
                 )
-        for name in ("every", "stride", "pairs"):
+        for name in ("every", "stride", "va_every", "pairs", "repeats"):
             if getattr(self, name) < 1:
                 raise ValueError(f"sampling.{name} must be at least 1, got {getattr(self, name)}")
+        if self.keep_one_in and (
+            len(self.keep_one_in) != len(EXPRESSION_NAMES) or min(self.keep_one_in) < 1
+        ):
+            raise ValueError(
+                f"sampling.keep_one_in must be {len(EXPRESSION_NAMES)} numbers from 1 "
+                f"({', '.join(EXPRESSION_NAMES)}) or empty, got {self.keep_one_in}"
+            )
         for name in ("windows", "unlabeled"):
             if getattr(self, name) < 0:
                 raise ValueError(f"sampling.{name} must be at least 0, got {getattr(self, name)}")

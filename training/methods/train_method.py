@@ -5,10 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
+from training.engine.checkpoint import WEIGHTS_FILE
 from training.engine.distributed import ProcessGroup
 from training.engine.ema import EmaModel
 from training.engine.trainer import BatchSource, Objective, Trainer, TrainerConfig
@@ -18,13 +21,14 @@ from training.methods.batch_loader import BatchLoader
 from training.methods.build_sampler import recipe_tasks
 from training.methods.data import MethodData
 from training.methods.objectives import mean_teacher, pairwise_ranking, supervised
+from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
+from training.methods.score_log import Evaluate, ScoreLog
+from training.methods.scores import method_scores
 from training.models.backbones.start_trunks import start_trunks
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
-
-AfterEpoch = Callable[[int, MethodNet], None]
-"""Called with each epoch's number and the network."""
+from training.models.tasks.graph_relation import GraphRelation
 
 
 def train_method(
@@ -36,7 +40,7 @@ def train_method(
     batches: BatchSource | None = None,
     initial_weights: Mapping[str, Tensor] | None = None,
     prepare: Callable[[MethodNet], None] | None = None,
-    after_epoch: AfterEpoch | None = None,
+    evaluate: Evaluate | None = None,
     stop_at: int | None = None,
 ) -> MethodNet:
     """Train and save into `config.folder`; returns the network in evaluation mode.
@@ -47,14 +51,10 @@ def train_method(
         initial_weights: by name; a warning lists those that the network lacks.
         prepare: called with the network before its optimizer is built, such as to freeze parts;
             on resuming too.
+        evaluate: in place of the validation scores, where `config.keep_best`.
         stop_at: stop after this step of the run; the state is saved for a resumed run.
     """
-    torch.manual_seed(config.seed)
-    net = build_network(recipe.net)
-    if recipe.trunk_weights:
-        start_trunks(net, Path(recipe.trunk_weights))
-    if initial_weights is not None:
-        load_initial_weights(net, initial_weights)
+    net = _initial_network(recipe, data, config.seed, initial_weights)
     if prepare is not None:
         prepare(net)
     processes = ProcessGroup.from_environment(config.device)
@@ -62,7 +62,13 @@ def train_method(
     if batches is None:
         form = "frames" if recipe.sampler == "pairs" else recipe.sampling.form
         loader = batches = BatchLoader(
-            recipe, data, InputSpec.of(net, form), config.seed, processes
+            recipe,
+            data,
+            InputSpec.of(net, form),
+            config.seed,
+            processes,
+            config.loader_threads,
+            pin=config.device.startswith("cuda"),
         )
     ema = None
     if objective is None:
@@ -70,12 +76,54 @@ def train_method(
     trainer = Trainer(net, objective, batches, recipe, config, ema=ema, processes=processes)
     if config.resume:
         trainer.resume()
+    log = None
+    if config.keep_best:
+        log = ScoreLog(evaluate or validation_scores(recipe, data), config, recipe.patience)
+    average: Any = None if ema is None else ema.net
     try:
-        trainer.run(None if after_epoch is None else lambda epoch: after_epoch(epoch, net), stop_at)
+        trainer.run(
+            None if log is None else lambda epoch: log.after_epoch(epoch, net, average), stop_at
+        )
     finally:
         if loader is not None:
             loader.close()
+    if log is not None and stop_at is None:
+        log.restore_best(net, processes.is_first)
     return net.eval()
+
+
+def _fit_graph(net: MethodNet, data: MethodData) -> None:
+    """Take the edges of a graph of AUs from the training labels."""
+    relation = getattr(net, "relation", None)
+    table = data.train
+    if isinstance(relation, GraphRelation) and table.au_mask.any():
+        relation.fit_adjacency(torch.from_numpy(table.au), torch.from_numpy(table.au_mask))
+
+
+def _initial_network(
+    recipe: MethodRecipe, data: MethodData, seed: int, weights: Mapping[str, Tensor] | None
+) -> MethodNet:
+    """The network with its initial weights, and its graph from the training labels."""
+    torch.manual_seed(seed)
+    net = build_network(recipe.net)
+    if recipe.init_from and weights is None:
+        weights = load_file(Path(recipe.init_from) / WEIGHTS_FILE)
+    elif recipe.trunk_weights:
+        start_trunks(net, recipe.trunk_weights)
+    if weights is not None:
+        load_initial_weights(net, weights)
+    _fit_graph(net, data)
+    return net
+
+
+def validation_scores(recipe: MethodRecipe, data: MethodData) -> Evaluate:
+    """Scores of a network on the validation rows of `data`."""
+
+    def evaluate(net: MethodNet) -> dict[str, Any]:
+        predictions = method_predictions(net, recipe, data.validation, data)
+        return method_scores(predictions, data.validation)
+
+    return evaluate
 
 
 def recipe_objective(

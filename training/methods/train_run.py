@@ -4,53 +4,67 @@ epoch.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
-from training.engine.checkpoint import EMA_FILE, STATE_FILE, TrainingError, write_json
+from training.datasets.splits import Fold
+from training.engine.checkpoint import EMA_FILE, STATE_FILE, TrainingError
 from training.engine.distributed import ProcessGroup
 from training.engine.trainer import TrainerConfig
 from training.losses.total_loss import LossTerm
 from training.methods.batch_builder import InputSpec
 from training.methods.build_sampler import recipe_tasks
-from training.methods.data import MethodData, open_method_data
+from training.methods.data import InputNeeds, MethodData, open_method_data
+from training.methods.external_data import DataSource
 from training.methods.load_run import read_recipe
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
-from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.scores import method_scores, scores_text
-from training.methods.train_method import train_method
+from training.methods.score_log import ScoreLog
+from training.methods.train_method import train_method, validation_scores
 from training.models.cost import on_meta
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
 
-SCORES_FILE: Final = "scores.json"
-
 
 def open_recipe_data(
-    recipe: MethodRecipe, folder: Path, cache: Path | None = None, *, timing: bool = False
+    recipe: MethodRecipe,
+    folder: Path,
+    cache: Path | None = None,
+    *,
+    timing: bool = False,
+    more: Sequence[DataSource] = (),
+    fold: Fold | None = None,
 ) -> MethodData:
     """A data set with the image size, audio, landmarks and tasks that the recipe needs, and with
-    frame times if `timing`.
+    frame times if `timing`; training rows of `more` data sets are added.
     """
+    needs = recipe_inputs(recipe)
+    return open_method_data(
+        folder,
+        needs.size_px,
+        needs.audio,
+        cache,
+        landmarks=needs.landmarks,
+        tasks=recipe_tasks(recipe),
+        timing=timing,
+        more=more,
+        fold=fold,
+    )
+
+
+def recipe_inputs(recipe: MethodRecipe) -> InputNeeds:
+    """Images, audio and landmarks that the recipe's network and losses need."""
     net = on_meta(lambda: build_network(recipe.net))
     assert isinstance(net, MethodNet)
     form = InputSpec.of(net, recipe.sampling.form)
-    return open_method_data(
-        folder,
-        form.size_px,
-        form.audio_columns > 0,
-        cache,
-        landmarks=form.form == "clips" or uses_landmarks(recipe.losses),
-        tasks=recipe_tasks(recipe),
-        timing=timing,
-    )
+    landmarks = form.form == "clips" or uses_landmarks(recipe.losses)
+    return InputNeeds(form.size_px, form.audio_columns > 0, landmarks)
 
 
 def uses_landmarks(losses: tuple[LossTerm, ...]) -> bool:
@@ -63,13 +77,17 @@ def train_run(
     config: TrainerConfig,
     *,
     cache: Path | None = None,
+    more: Sequence[DataSource] = (),
+    fold: Fold | None = None,
     eval_every: str = "epoch",
     echo: Callable[[str], None] = print,
 ) -> MethodNet:
     """Train `recipe` in all its stages on the data set in `folder`, and write scores.json beside
     the trainer's files.
 
-    `eval_every` is the interval of validation scores: epoch, end or never.
+    Training rows of `more` data sets are added; `fold` replaces the official validation videos.
+    `eval_every` is the interval of validation scores: epoch (the weights of the best epoch are
+    kept), end or never.
 
     Raises:
         TrainingError: the output folder holds a run that is not to be resumed, or one of another
@@ -77,16 +95,54 @@ def train_run(
         ValueError, OSError: as the data set's reader, or options that do not fit together.
     """
     _check_folder(recipe, config)
+    warn_of_chance(recipe)
     processes = ProcessGroup.from_environment(config.device)
-    data = open_recipe_data(recipe, folder, cache)
-    config = replace(config, metadata=_metadata(folder, data, config))
-    scores = ScoreLog(recipe, data, config, echo if processes.is_first else lambda text: None)
+    warn_of_missing_data(recipe, more)
+    data = open_recipe_data(recipe, folder, cache, more=more, fold=fold)
+    config = replace(
+        config,
+        metadata=_metadata(folder, data, config) | ({"fold": str(fold)} if fold else {}),
+        keep_best=eval_every == "epoch",
+        echo=echo if processes.is_first else config.echo,
+    )
     train = multi_stage_training_for(recipe) or train_method
-    after_epoch = scores.after_epoch if eval_every == "epoch" else None
-    net = train(recipe, data, config, after_epoch=after_epoch)
-    if processes.is_first and eval_every != "never":
-        scores.at_end(net)
+    net = train(recipe, data, config)
+    if processes.is_first and eval_every == "end":
+        log = ScoreLog(validation_scores(recipe, data), config)
+        log.at_end(net, _average(recipe, config, net))
     return net
+
+
+def _average(recipe: MethodRecipe, config: TrainerConfig, net: MethodNet) -> MethodNet | None:
+    """The moving average of the run's weights, if it has one."""
+    path = config.folder / EMA_FILE
+    if not path.is_file():
+        return None
+    average = build_network(recipe.net)
+    average.load_state_dict(load_file(path))
+    return average.to(next(net.parameters()).device)
+
+
+def warn_of_chance(recipe: MethodRecipe) -> None:
+    """Warn if a published network would start from random weights."""
+    if recipe.preset == "published" and not (recipe.trunk_weights or recipe.init_from):
+        warnings.warn(
+            f"{recipe.title} STARTS FROM RANDOM WEIGHTS. The published network starts from "
+            "pretrained ones, and its figures cannot be expected without; "
+            "set --set trunk_weights=FILE (docs/affwild2.md names the files)",
+            stacklevel=2,
+        )
+
+
+def warn_of_missing_data(recipe: MethodRecipe, more: Sequence[DataSource]) -> None:
+    """Warn if the paper trained on further data sets that a published run lacks."""
+    missing = [kind for kind in recipe.databases if kind not in {each.kind for each in more}]
+    if recipe.preset == "published" and missing:
+        warnings.warn(
+            f"{recipe.paper} was published with further data sets: {', '.join(missing)}; "
+            "whoever has them adds --data KIND:FOLDER",
+            stacklevel=2,
+        )
 
 
 def _check_folder(recipe: MethodRecipe, config: TrainerConfig) -> None:
@@ -120,54 +176,3 @@ def _metadata(folder: Path, data: MethodData, config: TrainerConfig) -> dict[str
         "data": {"name": folder.resolve().name, **splits},
         "torch": torch.__version__,
     }
-
-
-class ScoreLog:
-    """Validation scores of a run, kept in scores.json."""
-
-    def __init__(
-        self,
-        recipe: MethodRecipe,
-        data: MethodData,
-        config: TrainerConfig,
-        echo: Callable[[str], None],
-    ) -> None:
-        self._recipe, self._data, self._config, self._echo = recipe, data, config, echo
-        self.path = config.folder / SCORES_FILE
-        self._has_written = False  # until then a file there is of an earlier run in this folder
-
-    def after_epoch(self, epoch: int, net: MethodNet) -> None:
-        scores = self._evaluate(net)
-        # A run resumed from its last save comes to an epoch twice.
-        epochs = [entry for entry in self._read_epochs() if entry["epoch"] < epoch]
-        self._write({"epochs": [*epochs, {"epoch": epoch, "scores": scores}]})
-        self._echo(f"epoch {epoch}: {scores_text(scores)}")
-
-    def at_end(self, net: MethodNet) -> None:
-        """Scores of the trained network, and of its EMA if it has one."""
-        content: dict[str, Any] = {"epochs": self._read_epochs(), "final": self._evaluate(net)}
-        self._echo(f"trained: {scores_text(content['final'])}")
-        ema_file = self._config.folder / EMA_FILE
-        if ema_file.is_file():
-            ema = build_network(self._recipe.net)
-            ema.load_state_dict(load_file(ema_file))
-            ema.to(next(net.parameters()).device)
-            content["ema"] = self._evaluate(ema)
-            self._echo(f"its moving average: {scores_text(content['ema'])}")
-        self._write(content)
-
-    def _evaluate(self, net: MethodNet) -> dict[str, Any]:
-        predictions = method_predictions(net, self._recipe, self._data.validation, self._data)
-        return method_scores(predictions, self._data.validation)
-
-    def _read_epochs(self) -> list[dict[str, Any]]:
-        if not self._config.resume and not self._has_written:
-            return []
-        try:
-            return list(json.loads(self.path.read_text(encoding="utf-8"))["epochs"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
-
-    def _write(self, content: dict[str, Any]) -> None:
-        self._has_written = True
-        write_json(self.path, content)

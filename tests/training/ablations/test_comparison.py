@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from training.ablations.comparison import VariantScores, comparison_text, variant_scores, verdict
@@ -38,14 +39,16 @@ def scores(*values: float | None) -> VariantScores:
     return VariantScores(Variant("x"), dict(enumerate(values, start=1)))
 
 
-def test_verdict_depends_on_agreement_of_seeds() -> None:
-    assert verdict(scores(0.5, 0.52), scores(0.4, 0.41)) == "+0.105 helps"
-    assert verdict(scores(0.4, 0.41), scores(0.5, 0.52)) == "-0.105 hurts"
-    assert (
-        verdict(scores(0.5, 0.6), scores(0.49, 0.58)) == "+0.015 helps, within the range over seeds"
-    )
-    assert "seeds disagree" in verdict(scores(0.5, 0.4), scores(0.45, 0.45))
-    assert "undecided" in verdict(scores(0.5), scores(0.4))
+def test_verdict_needs_eight_seeds_and_two_standard_errors() -> None:
+    base = np.linspace(0.3, 0.44, 8)
+    noise = np.array([0.01, -0.01] * 4)  # standard error of the gain 0.0038
+    for gain, expected in (
+        (0.02, "+0.020 helps"),
+        (-0.02, "-0.020 hurts"),
+        (0.005, "+0.005 not seen"),
+    ):
+        assert verdict(scores(*(base + gain + noise)), scores(*base)) == expected
+    assert verdict(scores(0.5, 0.52), scores(0.4, 0.41)) == "+0.105 (undecided: 2 of 8 seeds)"
     assert verdict(scores(0.5, None), scores(None, 0.4)) == "missing"
 
 

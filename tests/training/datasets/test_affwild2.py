@@ -277,3 +277,39 @@ def test_read_affwild2_with_mixed_versions_raises(tmp_path):
     write(tmp_path / "annotations/AU_Set/Train_Set/b.txt", f"{HEADER_AU_2020}\n{au_line(of=8)}\n")
     with pytest.raises(ValueError, match="two versions"):
         read_affwild2(tmp_path, progress=False)
+
+
+def test_read_affwild2_finds_crops_packed_into_folders_of_their_name(tmp_path):
+    """As unpacked from archives that hold their own folder."""
+    plain, packed = abaw2(tmp_path / "plain"), abaw2(tmp_path / "packed")
+    crops_folder = packed / "cropped_aligned"
+    (crops_folder / "one").rename(packed / "moved")
+    (crops_folder / "one").mkdir()
+    (packed / "moved").rename(crops_folder / "one" / "one")
+    crops_folder.rename(packed / "inner")
+    crops_folder.mkdir()
+    (packed / "inner").rename(crops_folder / "cropped_aligned")
+    expected = read_affwild2(plain, timing=False, progress=False)
+    found = read_affwild2(packed, timing=False, progress=False)
+    assert found.videos == expected.videos
+    assert found.has_crop.tolist() == expected.has_crop.tolist()
+    name = next(path for path in found.path.to_pylist() if path and "/one/" in path)
+    assert name.startswith("cropped_aligned/cropped_aligned/one/one/")
+
+
+def test_read_affwild2_with_crops_numbered_from_zero_raises(tmp_path):
+    root = abaw2(tmp_path)
+    crops(root, "my_video", [0, 1])
+    with pytest.raises(ValueError, match=r"cropped_aligned/my_video/00000.jpg; raise all numbers"):
+        read_affwild2(root, timing=False, progress=False)
+
+
+def test_report_names_second_copy_and_videos_without_crops(tmp_path):
+    root = abaw2(tmp_path)
+    crops(root, "one", [1, 2], folder="cropped_aligned_copy")
+    (root / "cropped_aligned" / "my_video").rename(root / "foreign")
+    report = read_affwild2(root, timing=False, progress=False).report
+    second = report.skipped["second crop folder of the same video"]
+    assert second.examples == ["cropped_aligned_copy/one"]
+    missing = report.skipped["video without a crop folder (cropped_aligned/<video>)"]
+    assert missing.examples == ["my_video"]

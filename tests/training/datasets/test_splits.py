@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,10 @@ from tests.training.datasets.synthetic_affwild2 import (
     crops,
     write,
 )
+from tests.training.datasets.synthetic_table import make_synthetic_table
 from training.datasets.affwild2 import read_affwild2
-from training.datasets.frame_table import TASKS
-from training.datasets.splits import training_view
+from training.datasets.frame_table import SPLITS, TASKS
+from training.datasets.splits import Fold, training_view, with_fold
 
 REQUIRES = ("pyarrow",)
 
@@ -80,3 +83,30 @@ def test_training_view_masks_other_tasks(table):
     assert np.flatnonzero(view.masks.any(axis=1)).tolist() == view.rows("AU").tolist()
     with pytest.raises(ValueError, match="one of AU, EXPR, VA"):
         training_view(table, ("FACE",))  # type: ignore[arg-type]
+
+
+def test_with_fold_validates_each_group_once_and_leaves_test_videos() -> None:
+    table = make_synthetic_table({f"v{k}": [1, 2] for k in range(7)})
+    splits = table.splits.copy()
+    splits[2] = SPLITS.index("validation")
+    splits[5] = SPLITS.index("test")
+    splits[6, 1] = SPLITS.index("")  # not labeled for one task
+    groups = ("a", "a", "b", "c", "d", "e", "f")
+    table = replace(table, splits=splits, groups=groups)
+    held = []
+    for number in (1, 2, 3):
+        folded = with_fold(table, Fold.parse(f"{number}/3")).splits
+        assert (folded[5] == SPLITS.index("test")).all()
+        assert folded[6, 1] == SPLITS.index("")
+        is_held = (folded == SPLITS.index("validation")).any(axis=1)
+        assert is_held[0] == is_held[1], "people stay together"
+        assert set(folded[:5].ravel().tolist()) <= {
+            SPLITS.index(s) for s in ("train", "validation")
+        }
+        held.append(is_held)
+    assert np.sum(held, axis=0).tolist() == [1, 1, 1, 1, 1, 0, 1]
+    with pytest.raises(ValueError, match="9 folds need as many people or videos, got 5"):
+        with_fold(table, Fold(1, 9))
+    for text in ("4/3", "0/3", "1", "x/2"):
+        with pytest.raises(ValueError, match="expected a fold such as 1/5"):
+            Fold.parse(text)

@@ -214,3 +214,63 @@ def test_config_with_unknown_or_impossible_precision_raises(tmp_path: Path) -> N
 def test_ftdnn_is_a_constrained_layer() -> None:
     assert callable(Ftdnn.constrain)
     assert issubclass(Ftdnn, ConstrainedLayer)
+
+
+class OneWeight(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, 1))
+
+
+@pytest.mark.parametrize(("limit", "step"), [("0", 3.0), ("2", 0.2)])
+def test_gradients_are_clipped_only_to_a_given_norm(
+    limit: str, step: float, tmp_path: Path
+) -> None:
+    """A gradient of 30 at a rate of 0.1."""
+    recipe = small_recipe(
+        "incomplete_labels",
+        "optimizer.kind=sgd",
+        "optimizer.rate=0.1",
+        "optimizer.schedule=constant",
+        f"optimizer.max_gradient_norm={limit}",
+    )
+    net = OneWeight()
+    trainer = Trainer(
+        net,
+        lambda net, batch, epoch: {"loss": -30 * net.weight.sum()},
+        FaceBatches("crops", 4),
+        recipe,
+        TrainerConfig(tmp_path, steps=1),
+    )
+    trainer.train_step()
+    assert float(net.weight.detach()) == pytest.approx(step, rel=1e-4)
+
+
+class Mean(nn.Module):
+    """A weight for each input, without batch statistics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3))
+
+
+def test_accumulated_parts_give_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def objective(net: nn.Module, batch: Mapping[str, Tensor], epoch: float) -> dict[str, Tensor]:
+        sizes.append(len(batch["crops"]))
+        return {"loss": (batch["crops"].mean(dim=(2, 3)) @ net.weight - 1).square().mean()}
+
+    weights, losses = [], []
+    for parts in (1, 3, 40):
+        net = Mean()
+        recipe = small_recipe("incomplete_labels", "optimizer.kind=sgd", "optimizer.rate=0.1")
+        config = TrainerConfig(tmp_path / str(parts), steps=3, accumulate=parts)
+        trainer = Trainer(net, objective, FaceBatches("crops", 4, count=8), recipe, config)
+        losses.append([trainer.train_step()["loss"] for _ in range(3)])
+        weights.append(net.weight.detach().clone())
+    assert sizes == [8] * 3 + [3, 3, 2] * 3 + [2, 2, 2, 2] * 3
+    for k in (1, 2):
+        assert torch.allclose(weights[k], weights[0], atol=1e-7)
+        assert losses[k] == pytest.approx(losses[0], rel=1e-5)
+    assert weights[0].abs().max() > 0.01

@@ -151,7 +151,7 @@ def test_load_labels_of_empty_folder_names_expected_layout(tmp_path: Path) -> No
     with pytest.raises(LabelError, match="expected `annotations`"):
         load_labels(tmp_path)
     with pytest.raises(LabelError, match="expected split to be one of"):
-        load_labels(tmp_path, "test")
+        load_labels(tmp_path, "everything")
     write_labels(tmp_path, "VA_Set", "Train_Set", "v", ["0,0"])
     with pytest.raises(
         LabelError,
@@ -264,3 +264,15 @@ def test_load_labels_of_crop_with_invalid_number_skips_it_with_note(tmp_path: Pa
     assert len(labels) == 1
     assert "1 files among the crops were skipped" in labels.notes[0]
     assert "20240131123456.jpg" in labels.notes[0]
+
+
+def test_load_labels_of_test_split_has_videos_of_test_lists_without_labels(folder: Path) -> None:
+    table = load_labels(folder, "test")
+    assert table.videos == ("unseen",)
+    assert table.listed["AU_Set"] == {"unseen"}
+    assert not table.listed["VA_Set"]
+    assert (table.au == -1).all()
+    lists = abaw2(folder.parent / "no lists")
+    (lists / "test_set_Expr_Challenge.txt").unlink()
+    with pytest.raises(LabelError, match="no test list"):
+        load_labels(lists, "test")

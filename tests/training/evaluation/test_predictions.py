@@ -368,3 +368,23 @@ def test_read_predictions_of_parquet_equal_those_of_csv(
     got, _ = read_predictions(tmp_path / "predictions.parquet", labels, None)
     np.testing.assert_array_equal(got.au_active, predictions.au_active & predictions.known[:, None])
     np.testing.assert_array_equal(got.va[got.known], expected.va[expected.known])
+
+
+def test_write_submission_in_single_file_names_frames_of_all_videos(
+    tmp_path: Path, two: tuple[LabelTable, PredictionTable]
+) -> None:
+    labels, predictions = two
+    write_submission(tmp_path / "each", labels, predictions, "hold")
+    count = write_submission(tmp_path / "one", labels, predictions, "hold", single_file=True)
+    tasks = [task for task in labels.listed if labels.listed[task]]
+    assert count == len(tasks)
+    for task in tasks:
+        header, *rows = (tmp_path / "one" / task / "predictions.txt").read_text().splitlines()
+        assert header.startswith("image_location,")
+        expected = []
+        for path in sorted((tmp_path / "each" / task).glob("*.txt"), key=lambda p: p.stem):
+            texts = path.read_text().splitlines()[1:]
+            expected += [f"{path.stem}/{k:05d}.jpg,{text}" for k, text in enumerate(texts, start=1)]
+        assert sorted(rows) == sorted(expected)
+        if task == "EXPR_Set":
+            assert header.endswith("Surprise,Other")

@@ -11,6 +11,7 @@ import torch
 from faceaffect.multistage.face_part_mask import face_part_mask
 from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import FPS, synthetic_data
+from training.augmentation.clips import apply_changes
 from training.datasets.sampling.windows import NO_FRAME
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
@@ -172,3 +173,36 @@ def test_batch_of_each_recipe_matches_input_forms(name: str, jitter: str) -> Non
         assert batch[input_name].shape[0] == 2
         assert input_name == "mel" or batch[input_name].shape[1:] == shape
         assert torch.isfinite(batch[input_name]).all()
+
+
+@pytest.mark.parametrize("paper", ["M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8"])
+def test_finished_batch_equals_images_changed_one_by_one(paper: str) -> None:
+    """Published augmentation of a batch against each sample's images in float64."""
+    data = synthetic_data(size_px=32)
+    builder = build_inputs(paper, data, "sampling.jitter=published")
+    rows = np.arange(6)
+    if builder.form.form != "frames":
+        rows = rows[:, None] + np.arange(builder.form.length)
+    raw = builder.raw_batch(rows, ALL if paper != "M4" else ("AU",), (1, 3))
+    assert raw["pixels"].dtype == torch.uint8, "a quarter of the bytes of floats travel"
+    name = "clip" if builder.form.form == "clips" else "crops"
+    finished = builder.finish(raw)[name]
+    assert not builder.finish(raw).keys() & {"pixels", "parts"}
+    size = builder.form.size_px
+    for k in range(len(rows)):
+        images = raw["pixels"][k].double().reshape(-1, 32, 32, 3).permute(0, 3, 1, 2) / 255
+        images = torch.nn.functional.interpolate(images, (size, size), mode="bilinear")
+        changes = {
+            key.removeprefix("change_"): value[k : k + 1]
+            for key, value in raw.items()
+            if key.startswith("change_")
+        }
+        expected = apply_changes(images[None], changes)[0]
+        channels = finished[k].reshape(-1, *finished.shape[-3:])[:, :3]
+        mean, std = (
+            torch.tensor(each)[:3, None, None]
+            for each in (builder._normalization.mean, builder._normalization.std)
+        )
+        # Colors at a border of hue sectors may differ more.
+        difference = (channels * std + mean - expected).abs()
+        assert float((difference > 1e-3).double().mean()) < 1e-3

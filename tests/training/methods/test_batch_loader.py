@@ -24,7 +24,7 @@ def test_batch_loader_shards_combine_to_batch_of_one_process() -> None:
         for rank, world_size in ((0, 1), (0, 2), (1, 2))
     ]
     for step in range(3):
-        batch, *shards = (loader.build(step)[0]["crops"] for loader in loaders)
+        batch, *shards = (loader.finish(loader.build(step)[0])["crops"] for loader in loaders)
         assert torch.equal(torch.stack(shards, dim=1).flatten(0, 1), batch)
     for loader in loaders:
         loader.close()

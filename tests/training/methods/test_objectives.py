@@ -35,7 +35,7 @@ def batch(*known: float) -> dict[str, Tensor]:
     n = len(known)
     mask = torch.tensor(known)
     return {
-        "crops": torch.zeros(n, 3, 4, 4),
+        "crops": torch.zeros(n, 4, 4, 4),
         "au": torch.ones(n, 12),
         "au_mask": mask[:, None].expand(n, 12),
         "expression": torch.zeros(n),

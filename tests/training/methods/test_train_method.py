@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from safetensors.torch import load_file
 
 from tests.training.methods.network_cases import SMALL
 from tests.training.methods.synthetic_faces import synthetic_data
+from training.datasets.sampling.step import Part
 from training.engine.checkpoint import TrainingError
 from training.engine.trainer import TrainerConfig
-from training.methods.batch_builder import BatchBuilder
+from training.losses.total_loss import total_loss
+from training.methods.batch_loader import BatchLoader
 from training.methods.data import MethodData
 from training.methods.load_run import read_method_run
 from training.methods.predict import method_predictions
@@ -23,6 +27,7 @@ from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import RECIPES, find_recipe
 from training.methods.train_method import load_initial_weights, train_method
 from training.models.networks.build_network import build_network
+from training.models.tasks.graph_relation import adjacency_from_labels
 
 pytestmark = pytest.mark.train
 DATA = synthetic_data(size_px=48)
@@ -94,15 +99,65 @@ def test_train_method_learns_visible_au(tmp_path: Path) -> None:
     assert ((predictions.au[:, 0] > 0.5) == (DATA.train.au[:, 0] > 0.5)).mean() > 0.9
 
 
-def test_train_method_calls_after_epoch_once_per_epoch(tmp_path: Path) -> None:
-    epochs: list[int] = []
-    train_method(
+def scores_of(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "scores.json").read_text()))
+
+
+def test_train_method_keeps_best_epoch_and_judges_each_once(tmp_path: Path) -> None:
+    given, judged = iter([0.2, 0.7, 0.5]), []
+
+    def evaluate(net: torch.nn.Module) -> dict[str, float]:
+        judged.append(weights(net))
+        return {"total": next(given)}
+
+    net = train_method(
         recipe("incomplete_labels", "epochs=3"),
         DATA,
-        TrainerConfig(tmp_path, steps=7),
-        after_epoch=lambda epoch, net: epochs.append(epoch),
+        TrainerConfig(tmp_path, steps=7, keep_best=True),
+        evaluate=evaluate,
     )
-    assert epochs == [1, 2, 3]
+    assert len(judged) == 3, "the last epoch is judged once"
+    scores = scores_of(tmp_path)
+    assert [entry["scores"]["total"] for entry in scores["epochs"]] == [0.2, 0.7, 0.5]
+    assert scores["best"] == {"epoch": 2, "network": "trained", "total": 0.7}
+    assert scores["final"] == {"total": 0.7}
+    saved = load_file(tmp_path / "weights.safetensors")
+    for found in (weights(net), saved):
+        assert all(torch.equal(value, judged[1][name]) for name, value in found.items())
+
+
+def test_train_method_stops_after_patience_and_stays_stopped(tmp_path: Path) -> None:
+    chosen = recipe("incomplete_labels", "epochs=8", "patience=2")
+    given = iter([0.5, 0.6, 0.1, 0.6])
+    train_method(
+        chosen,
+        DATA,
+        TrainerConfig(tmp_path, steps=16, keep_best=True),
+        evaluate=lambda net: {"total": next(given)},
+    )
+    assert len(scores_of(tmp_path)["epochs"]) == 4, "two epochs without a better one"
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 8
+    train_method(
+        chosen,
+        DATA,
+        TrainerConfig(tmp_path, steps=16, keep_best=True, resume=True),
+        evaluate=lambda net: pytest.fail("a stopped run is not continued"),
+    )
+
+
+def test_train_method_judges_student_and_average(tmp_path: Path) -> None:
+    given = iter([0.2, 0.1, 0.3, 0.9])  # student, average, student, average
+    net = train_method(
+        recipe("mean_teacher", "epochs=2"),
+        DATA,
+        TrainerConfig(tmp_path, steps=4, keep_best=True),
+        evaluate=lambda net: {"total": next(given)},
+    )
+    scores = scores_of(tmp_path)
+    assert scores["best"] == {"epoch": 2, "network": "moving average", "total": 0.9}
+    assert scores["epochs"][1]["average_scores"] == {"total": 0.9}
+    average = load_file(tmp_path / "ema.safetensors")
+    assert all(torch.equal(value, average[name]) for name, value in weights(net).items())
 
 
 def test_load_initial_weights_matches_names_and_warns_of_rest() -> None:
@@ -163,29 +218,30 @@ def test_train_method_of_unlabeled_batches_stays_finite(tmp_path: Path) -> None:
     assert all(torch.isfinite(value).all() for value in weights(net).values())
 
 
+def with_nan_sound(loader: BatchLoader, part: Part, seed: tuple[int, ...], of: int) -> Any:
+    """A batch whose audio is not finite in one of `of` samples."""
+    batch = build_part(loader, part, seed)
+    batch["mel"][::of] = float("nan")
+    return batch
+
+
+build_part = BatchLoader._build_part
+
+
 def test_train_method_skips_samples_with_nan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def corrupted(builder: BatchBuilder, rows: NDArray[np.int64]) -> Tensor:
-        crops = read_images(builder, rows)
-        crops[torch.from_numpy(rows % 4 == 1)] = float("nan")
-        return crops
-
-    read_images = BatchBuilder._images
-    monkeypatch.setattr(BatchBuilder, "_images", corrupted)
-    net = train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=8))
+    monkeypatch.setattr(BatchLoader, "_build_part", partialmethod(with_nan_sound, of=3))
+    net = train_method(recipe("mean_teacher"), DATA, TrainerConfig(tmp_path, steps=4))
     assert all(torch.isfinite(value).all() for value in weights(net).values())
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["left_out"] > 0
 
 
 def test_train_method_of_only_nan_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_images = BatchBuilder._images
-    monkeypatch.setattr(
-        BatchBuilder, "_images", lambda builder, rows: read_images(builder, rows) * float("nan")
-    )
+    monkeypatch.setattr(BatchLoader, "_build_part", partialmethod(with_nan_sound, of=1))
     with pytest.raises(TrainingError, match="no usable sample in 50 steps"):
-        train_method(recipe("incomplete_labels"), DATA, TrainerConfig(tmp_path, steps=80))
+        train_method(recipe("mean_teacher"), DATA, TrainerConfig(tmp_path, steps=80))
 
 
 def test_train_method_of_videos_shorter_than_window_trains(tmp_path: Path) -> None:
@@ -271,3 +327,42 @@ def test_train_method_on_cpu_supports_bfloat16_only(tmp_path: Path) -> None:
             DATA,
             TrainerConfig(tmp_path / "other", steps=2, precision="fp8"),
         )
+
+
+def test_train_method_fits_graph_to_training_labels_and_weighs_its_loss_like_the_head(
+    tmp_path: Path,
+) -> None:
+    chosen = recipe("attention_graph")
+    net = train_method(chosen, DATA, TrainerConfig(tmp_path, steps=2))
+    expected = adjacency_from_labels(
+        torch.from_numpy(DATA.train.au), torch.from_numpy(DATA.train.au_mask)
+    )
+    assert torch.equal(net.state_dict()["relation.graph.adjacency"], expected)
+    outputs = net(net.zeros(2))
+    pair = outputs["graph_pair"]
+    logit = 2 * outputs["au_logit"] - outputs["au_pair"].diff(dim=2)[..., 0]
+    assert torch.allclose(pair.diff(dim=2)[..., 0], logit, atol=1e-5)
+    terms = {(term.loss, term.output) for term in chosen.losses}
+    assert {(loss, "graph_pair") for loss in ("pair_ce", "pair_dice")} <= terms
+    weight = torch.rand(12)
+    batch = {"au": torch.ones(2, 12), "au_mask": torch.ones(2, 12)}
+    head = [term for term in chosen.losses if term.output == "au_pair"]
+    graph = [term for term in chosen.losses if term.output == "graph_pair"]
+    same = {"au_pair": pair, "graph_pair": pair}
+    assert torch.equal(
+        total_loss(tuple(head), same, batch, weight)["loss"],
+        total_loss(tuple(graph), same, batch, weight)["loss"],
+    )
+
+
+def test_train_method_starts_from_another_run(tmp_path: Path) -> None:
+    first = train_method(recipe("multi_database"), DATA, TrainerConfig(tmp_path / "first", steps=2))
+    started = recipe("multi_database", f"init_from={tmp_path / 'first'}", "optimizer.rate=1e-9")
+    net = train_method(started, DATA, TrainerConfig(tmp_path / "second", steps=1))
+    before = weights(first)
+    assert all(
+        torch.allclose(value, before[name], atol=1e-6)
+        for name, value in weights(net).items()
+        if name.endswith(("weight", "bias"))
+    )
+    assert read_method_run(tmp_path / "second")[0].init_from == str(tmp_path / "first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,20 @@ def every_nth(table: FrameTable, rows: Rows, n: int, shift: int = 0) -> Rows:
     videos = table.video[order]
     first = np.searchsorted(videos, videos, side="left")
     return np.asarray(order[(np.arange(len(order)) - first) % n == shift % n])
+
+
+def keep_one_in(table: FrameTable, rows: Rows, divisors: Sequence[int], seed: int = 0) -> Rows:
+    """Rows of which only one in `divisors[k]`, drawn at random, is kept for expression k (M8).
+
+    Rows without an expression are kept.
+    """
+    rows = np.asarray(rows, np.int64)
+    random = np.random.default_rng(seed)
+    is_kept = np.ones(len(rows), bool)
+    for expression, divisor in enumerate(divisors):
+        of = np.flatnonzero((table.expression[rows] == expression) & table.expression_mask[rows])
+        is_kept[random.permutation(of)[-(-len(of) // divisor) :]] = False
+    return rows[is_kept]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

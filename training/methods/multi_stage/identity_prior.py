@@ -1,5 +1,5 @@
-"""M1: the identity branch first learns to tell people apart, is then frozen, and the face branch
-starts from it.
+"""M1: an identity branch that is pretrained or first learns to tell people apart, and is frozen;
+then a face branch that learns to compare expressions; then all tasks.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ from training.engine.optimizer import OptimizerConfig
 from training.engine.trainer import Trainer, TrainerConfig
 from training.methods.batch_builder import BatchBuilder, InputSpec
 from training.methods.data import MethodData
-from training.methods.recipe import MethodRecipe
-from training.methods.train_method import AfterEpoch, train_method
+from training.methods.multi_stage.expression_triplets import (
+    FecTriplets,
+    LabelTriplets,
+    triplet_objective,
+)
+from training.methods.recipe import MethodRecipe, PriorConfig
+from training.methods.train_method import train_method
 from training.metrics import auroc
 from training.models.backbones.start_trunks import start_trunks
-from training.models.encoders.deviation import FaceEmbedding
+from training.models.encoders.deviation import DeviationEncoder, ExpressionCode, FaceEmbedding
 from training.models.stages import MethodNet
 
 SCALE: Final = 16.0
@@ -88,20 +93,62 @@ def train_with_identity_prior(
     recipe: MethodRecipe,
     data: MethodData,
     config: TrainerConfig,
-    *,
-    after_epoch: AfterEpoch | None = None,
 ) -> MethodNet:
-    """Train stage `identity`, then the recipe with its branches initialized from it.
+    """Train stage `identity` if the recipe's prior says so, stage `triplets` (if it has a source of
+    them), then the recipe with its branches initialized from them.
 
-    Identities are the groups of the training table (people if the data set names them, else source
-    videos), with all its rows, labeled or not. `identity/identity.json` holds the verification
-    accuracy on unseen people.
+    People are the groups of the training table, with all its rows, labeled or not;
+    `identity/identity.json` holds the verification accuracy on unseen ones. A pretrained identity
+    branch is that of `trunk_weights`, and both branches start from it.
     """
-    face = _train_identity(recipe, data, config)
-    weights = {f"encoder.face.{name}": value for name, value in face.state_dict().items()}
-    if recipe.net.subtract_identity:
-        weights |= {f"encoder.identity.{name}": value for name, value in face.state_dict().items()}
-    return train_method(recipe, data, config, initial_weights=weights, after_epoch=after_epoch)
+    if recipe.init_from:  # a network whose branches have been through these stages
+        return train_method(recipe, data, config)
+    prior = recipe.prior or PriorConfig()
+    torch.manual_seed(config.seed)
+    encoder = DeviationEncoder(recipe.net.trunk, recipe.net.embedding, recipe.net.subtract_identity)
+    if prior.identity == "people":
+        face = _train_identity(recipe, data, config)
+        encoder.face.load_state_dict(face.state_dict())
+    elif recipe.trunk_weights:
+        start_trunks(encoder, recipe.trunk_weights)
+    if encoder.identity is not None and prior.identity == "people":
+        encoder.identity.load_state_dict(encoder.face.state_dict())
+    if prior.triplets != "none":
+        _train_on_triplets(encoder, recipe, prior.triplets, data, config)
+    weights = {f"encoder.{name}": value for name, value in encoder.cpu().state_dict().items()}
+    return train_method(replace(recipe, trunk_weights=""), data, config, initial_weights=weights)
+
+
+def _train_on_triplets(
+    encoder: DeviationEncoder,
+    recipe: MethodRecipe,
+    source: str,
+    data: MethodData,
+    config: TrainerConfig,
+) -> None:
+    """Train the face branch to compare expressions (DLN); the identity branch stays as it is."""
+    stage = recipe.first_stage
+    if stage is None:
+        raise ValueError("prior.triplets needs a first_stage; set prior.triplets=none")
+    batches: LabelTriplets | FecTriplets
+    if source == "labels":
+        form = InputSpec("frames", 1, recipe.net.size_px)
+        batches = LabelTriplets(
+            BatchBuilder(recipe, form, data, data.train), stage.batch, config.seed
+        )
+    else:
+        batches = FecTriplets(Path(source), recipe, stage.batch, config.seed)
+    trainer = Trainer(
+        ExpressionCode(encoder, recipe.net.embedding),
+        triplet_objective,
+        batches,
+        replace(recipe, name="triplets", optimizer=stage.optimizer, epochs=stage.epochs),
+        replace(config, folder=config.folder / "triplets"),
+        processes=ProcessGroup.from_environment(config.device),
+    )
+    if config.resume:
+        trainer.resume()
+    trainer.run()
 
 
 def _train_identity(recipe: MethodRecipe, data: MethodData, config: TrainerConfig) -> FaceEmbedding:
@@ -118,11 +165,11 @@ def _train_identity(recipe: MethodRecipe, data: MethodData, config: TrainerConfi
     torch.manual_seed(config.seed)
     net = IdentityNet(recipe.net.trunk, recipe.net.embedding, people)
     if recipe.trunk_weights:
-        start_trunks(net, Path(recipe.trunk_weights))
+        start_trunks(net, recipe.trunk_weights)
     identity_recipe = replace(
         recipe,
         name="identity",
-        optimizer=OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine"),
+        optimizer=OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine", max_gradient_norm=5.0),
         epochs=1,
     )
     trainer = Trainer(

@@ -6,13 +6,14 @@ from typing import Any, Protocol
 
 from training.engine.trainer import TrainerConfig
 from training.methods.data import MethodData
+from training.methods.multi_stage.frames_then_sequences import train_frames_then_sequences
 from training.methods.multi_stage.identity_prior import train_with_identity_prior
 from training.methods.multi_stage.pairwise_stages import train_pairwise
 from training.methods.multi_stage.pseudo_label_pass import train_on_pseudo_labels
 from training.methods.multi_stage.teacher_and_student import train_teacher_and_student
 from training.methods.recipe import MethodRecipe
-from training.methods.train_method import AfterEpoch
 from training.models.networks.multi_database import MultiDatabaseConfig
+from training.models.networks.multimodal_transformer import MultimodalConfig
 from training.models.networks.pairwise_intensity import PairwiseConfig
 from training.models.networks.prior_aided_streaming import PriorAidedStreamingConfig
 from training.models.networks.pyramid_multitask import PyramidConfig
@@ -23,7 +24,7 @@ class MultiStageTraining(Protocol):
     """Trains all stages and returns the final network.
 
     Each stage has a subfolder of `config.folder`, the last one `config.folder` itself.
-    `config.steps` are those of the last stage; `after_epoch` is called in it alone.
+    `config.steps`, if any, are those of every stage in place of its epochs.
     """
 
     def __call__(
@@ -31,8 +32,6 @@ class MultiStageTraining(Protocol):
         recipe: MethodRecipe,
         data: MethodData,
         config: TrainerConfig,
-        *,
-        after_epoch: AfterEpoch | None = None,
     ) -> MethodNet: ...
 
 
@@ -42,6 +41,8 @@ def multi_stage_training_for(recipe: MethodRecipe) -> MultiStageTraining | None:
     match net:
         case PriorAidedStreamingConfig():
             return None if net.student else train_with_identity_prior
+        case MultimodalConfig():
+            return train_frames_then_sequences
         case PyramidConfig():
             return train_on_pseudo_labels if recipe.targets == "offline_pseudo" else None
         case PairwiseConfig():

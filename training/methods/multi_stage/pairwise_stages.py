@@ -4,6 +4,7 @@ intensities over time are mapped to labels.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from training.datasets.frame_table import FrameTable
 from training.engine.trainer import Objective, TrainerConfig
 from training.losses.total_loss import total_loss
 from training.methods.batch_builder import BatchBuilder, InputSpec
+from training.methods.batch_loader import PairSampler, pair_order
 from training.methods.data import MethodData
 from training.methods.objectives import pairwise_ranking
 from training.methods.recipe import MethodRecipe
-from training.methods.train_method import AfterEpoch, train_method
+from training.methods.score_log import Evaluate
+from training.methods.train_method import train_method
 from training.models.networks.pairwise_intensity import PairwiseIntensity
 from training.models.stages import MethodNet
 
@@ -28,14 +31,14 @@ MAPPING_FRAMES: Final = 10_000
 
 _MEASURE_BATCH: Final = 128
 _MAPPING_BATCH: Final = 128
+_SEED_STRIDE: Final = 1009
+VALIDATION_PAIRS_DIVISOR: Final = 20  # published: 10,000 pairs to train, 500 to validate
 
 
 def train_pairwise(
     recipe: MethodRecipe,
     data: MethodData,
     config: TrainerConfig,
-    *,
-    after_epoch: AfterEpoch | None = None,
 ) -> MethodNet:
     """Stage `ranking`, stage `uncertainty` (if the network has it), then the mapping on frozen
     measurements.
@@ -44,21 +47,9 @@ def train_pairwise(
     the trunk is shared.
     """
     pairs = replace(recipe, sampling=replace(recipe.sampling, form="frames"))
-    net = train_method(
-        pairs,
-        data,
-        replace(config, folder=config.folder / "ranking"),
-        objective=pairwise_ranking(uncertainty=False),
-    )
+    net = _train_on_pairs("ranking", pairs, data, config, None)
     if recipe.net.uncertainty:
-        net = train_method(
-            pairs,
-            data,
-            replace(config, folder=config.folder / "uncertainty"),
-            objective=pairwise_ranking(uncertainty=True),
-            initial_weights=net.state_dict(),
-            prepare=_freeze_intensity,
-        )
+        net = _train_on_pairs("uncertainty", pairs, data, config, net)
     assert isinstance(net, PairwiseIntensity)
     raw, log_sigma = measure(net, pairs, data, data.train)
     net.fit_ranges(raw, log_sigma)
@@ -70,13 +61,80 @@ def train_pairwise(
         batches=MappingFrames(net, data.train, net.scaled(raw, log_sigma), config.seed),
         initial_weights=net.state_dict(),
         prepare=_freeze_networks,
-        after_epoch=after_epoch,
     )
 
 
-def _freeze_intensity(net: MethodNet) -> None:
-    assert isinstance(net, PairwiseIntensity)
-    net.freeze_intensity()
+def _train_on_pairs(
+    name: str,
+    recipe: MethodRecipe,
+    data: MethodData,
+    config: TrainerConfig,
+    start: MethodNet | None,
+) -> MethodNet:
+    """The first stage, or from a network `start` of the first the second.
+
+    Where epochs are validated it is trained `sampling.repeats` times with other pairs, and the
+    network with the lowest loss on validation pairs is returned.
+    """
+    is_second = start is not None
+    loss = validation_pair_loss(recipe, data, is_second)
+
+    def prepare(net: MethodNet) -> None:
+        assert isinstance(net, PairwiseIntensity)
+        if recipe.trunk_weights:
+            net.freeze_first_convolutions()
+        if is_second:
+            net.freeze_intensity()
+
+    trained: list[MethodNet] = []
+    for k in range(recipe.sampling.repeats if config.keep_best else 1):
+        folder = config.folder / (name if k == 0 else f"{name}_{k + 1}")
+        net = train_method(
+            recipe,
+            data,
+            replace(config, folder=folder, seed=config.seed + k * _SEED_STRIDE),
+            objective=pairwise_ranking(is_second),
+            initial_weights=None if start is None else start.state_dict(),
+            prepare=prepare,
+            evaluate=loss,
+        )
+        trained.append(net)
+    if len(trained) == 1:
+        return trained[0]
+    return max(trained, key=lambda net: loss(net)["total"] or -math.inf)
+
+
+def validation_pair_loss(recipe: MethodRecipe, data: MethodData, uncertainty: bool) -> Evaluate:
+    """`total`: minus the stage's loss over fixed pairs of validation videos, a twentieth as many as
+    are trained on in an epoch; None without any pair.
+    """
+    table, objective = data.validation, pairwise_ranking(uncertainty)
+    try:
+        count = max(1, recipe.sampling.pairs // VALIDATION_PAIRS_DIVISOR)
+        steps = PairSampler(table, recipe.batch, count, seed=0).steps(0)
+        pairs = [part.rows for step in steps for part in step.parts]
+    except ValueError:
+        pairs = []
+
+    @torch.no_grad()
+    def evaluate(net: MethodNet) -> dict[str, Any]:
+        if not pairs:
+            return {"total": None}
+        assert isinstance(net, PairwiseIntensity)
+        net.eval()
+        builder = BatchBuilder(recipe, InputSpec("frames", 1, net.config.size_px), data, table)
+        total = 0.0
+        for rows in pairs:
+            batch = {
+                "first": builder.inputs(rows[:, 0])["crops"],
+                "second": builder.inputs(rows[:, 1])["crops"],
+                "order": pair_order(table, rows),
+            }
+            on_device = {name: value.to(net.low.device) for name, value in batch.items()}
+            total += len(rows) * float(objective(net, on_device, 0.0)["loss"])
+        return {"total": -total / sum(map(len, pairs))}
+
+    return evaluate
 
 
 def _freeze_networks(net: MethodNet) -> None:

@@ -5,7 +5,7 @@ them.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -16,17 +16,24 @@ from training.methods.data import MethodData
 from training.methods.multi_stage.fill_labels import fill_labels
 from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe
-from training.methods.train_method import AfterEpoch, train_method
+from training.methods.train_method import train_method
 from training.models.stages import MethodNet
-
-SINGLE_TASK_DIVISOR: Final = 4
-"""The public code takes a quarter of the batches in each epoch of a single-task model."""
 
 
 def single_task_recipe(recipe: MethodRecipe, task: Task) -> MethodRecipe:
     """The recipe with the losses of one task only."""
     losses = tuple(term for term in recipe.losses if term.label == LABELS[task])
     return replace(recipe, losses=losses)
+
+
+def first_stage_recipe(recipe: MethodRecipe) -> MethodRecipe:
+    """The recipe with the optimizer, batch and epochs of its first stage, if these differ."""
+    stage = recipe.first_stage
+    if stage is None:
+        return recipe
+    sampling = replace(recipe.sampling, every=stage.every)
+    optimizer, batch, epochs = stage.optimizer, stage.batch, stage.epochs
+    return replace(recipe, optimizer=optimizer, batch=batch, epochs=epochs, sampling=sampling)
 
 
 def single_task_table(table: FrameTable, task: Task, *, labeled_only: bool = False) -> FrameTable:
@@ -39,33 +46,28 @@ def train_on_pseudo_labels(
     recipe: MethodRecipe,
     data: MethodData,
     config: TrainerConfig,
-    *,
-    after_epoch: AfterEpoch | None = None,
 ) -> MethodNet:
     """Hard labels as published: the best expression, AU p > 0.5, valence and arousal within +-0.99;
     true labels are kept.
 
     Frames that lack a task's label get the prediction of the task's own model; a task without any
-    label stays empty. The single-task models take a quarter of the joint one's steps: as many
-    epochs over a quarter of the frames each.
+    label stays empty. The single-task models are trained as `recipe.first_stage` says, each chosen
+    by the validation score of its own task.
     """
     predictions: dict[str, Any] = {}
     lacking = np.flatnonzero(~data.train.masks.all(axis=1) & data.train.has_crop)
-    steps, every = config.steps, recipe.sampling.every * SINGLE_TASK_DIVISOR
-    if steps is not None:
-        steps, every = max(1, steps // SINGLE_TASK_DIVISOR), recipe.sampling.every
     for task, label in LABELS.items():
         if not data.train.labeled(task).any() or not len(lacking):
             continue
-        single = replace(
-            single_task_recipe(recipe, task),
-            targets="ignore",
-            sampling=replace(recipe.sampling, every=every),
-        )
+        single = replace(first_stage_recipe(single_task_recipe(recipe, task)), targets="ignore")
         net = train_method(
             single,
-            replace(data, train=single_task_table(data.train, task, labeled_only=True)),
-            replace(config, folder=config.folder / f"single_{label}", steps=steps),
+            replace(
+                data,
+                train=single_task_table(data.train, task, labeled_only=True),
+                validation=single_task_table(data.validation, task),
+            ),
+            replace(config, folder=config.folder / f"single_{label}"),
         )
         predicted = method_predictions(net, single, data.train.select(lacking), data)
         predictions[label] = getattr(predicted, label)
@@ -73,5 +75,4 @@ def train_on_pseudo_labels(
         replace(recipe, targets="ignore"),
         replace(data, train=fill_labels(data.train, lacking, predictions)),
         config,
-        after_epoch=after_epoch,
     )

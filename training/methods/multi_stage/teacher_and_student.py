@@ -15,7 +15,7 @@ from training.engine.trainer import TrainerConfig
 from training.methods.data import MethodData
 from training.methods.objectives import distillation
 from training.methods.recipe import MethodRecipe
-from training.methods.train_method import AfterEpoch, train_method
+from training.methods.train_method import train_method
 from training.models.networks.multi_database import MultiDatabase
 from training.models.stages import MethodNet
 
@@ -26,8 +26,6 @@ def train_teacher_and_student(
     recipe: MethodRecipe,
     data: MethodData,
     config: TrainerConfig,
-    *,
-    after_epoch: AfterEpoch | None = None,
 ) -> MethodNet:
     """Frames first (teacher, then student), then windows with everything but the GRUs frozen
     (teacher, then student).
@@ -44,7 +42,12 @@ def train_teacher_and_student(
         if uses_student:
             stages.append("student_windows")
     frames = replace(recipe, net=replace(recipe.net, recurrence="none"))
-    windows = replace(recipe, batch=max(2, recipe.batch // WINDOWS_BATCH_DIVISOR))
+    windows = replace(
+        recipe,
+        batch=max(2, recipe.batch // WINDOWS_BATCH_DIVISOR),
+        # The set of frames with both labels is of the first stage alone.
+        sampling=replace(recipe.sampling, joint=False, weights="none"),
+    )
     nets: dict[str, MethodNet] = {}
     for stage in stages:
         role, form = stage.split("_")
@@ -60,7 +63,6 @@ def train_teacher_and_student(
             else distillation(stage_recipe, EmaModel(nets[f"teacher_{form}"], decay=1)),
             initial_weights=_tensors(nets[f"{role}_frames"]) if form == "windows" else None,
             prepare=_freeze_trunk if form == "windows" else None,
-            after_epoch=after_epoch if is_last else None,
         )
         nets[stage] = net
     return net

@@ -25,7 +25,8 @@ PUBLISHED: Final = MethodRecipe(
         LossTerm("pair_dice", "au_pair", "au"),
         LossTerm("pair_ce", "local_pair", "au"),
         LossTerm("pair_dice", "local_pair", "au"),
-        LossTerm("bce", "graph_logit", "au"),
+        LossTerm("pair_ce", "graph_pair", "au"),
+        LossTerm("pair_dice", "graph_pair", "au"),
         LossTerm("landmark", "landmarks_49", "landmarks_49", weight=0.5),
     ),
     sampler="mixed",
@@ -42,7 +43,7 @@ COMPACT: Final = replace(
     net=AttentionGraphConfig(
         size_px=96, unit=2, refine_width=8, local_hidden=16, head_hidden=128, node_width=32
     ),
-    optimizer=OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine"),
+    optimizer=OptimizerConfig("adam", 2e-3, 1e-4, schedule="cosine", max_gradient_norm=5.0),
     batch=32,
     epochs=10,
     sampling=SamplingConfig(every=2),

@@ -9,7 +9,7 @@ from typing import Final
 
 from training.engine.optimizer import OptimizerConfig
 from training.losses.total_loss import LossTerm
-from training.methods.recipe import MethodRecipe
+from training.methods.recipe import MethodRecipe, StageConfig
 from training.methods.sampling_config import SamplingConfig
 from training.models.networks.pyramid_multitask import PyramidConfig
 
@@ -30,12 +30,22 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 1e-3),
     batch=128,
     epochs=20,
+    databases=(
+        "expw",
+        "affectnet",
+    ),
+    first_stage=StageConfig(OptimizerConfig("sgd", 3e-4, 1e-4), batch=128, epochs=20, every=4),
+    sampling=SamplingConfig(va_every=5),
 )
 COMPACT: Final = replace(
     PUBLISHED,
     preset="compact",
     net=PyramidConfig("small_resnet", size_px=96, width=64, frozen=False),
+    optimizer=OptimizerConfig("adam", 1e-3, max_gradient_norm=5.0),
     batch=64,
     epochs=10,
+    first_stage=StageConfig(
+        OptimizerConfig("adam", 1e-3, max_gradient_norm=5.0), batch=64, epochs=10, every=2
+    ),
     sampling=SamplingConfig(every=2),
 )

@@ -33,5 +33,6 @@ COMPACT: Final = replace(
     PUBLISHED,
     preset="compact",
     net=IncompleteLabelsConfig("small_resnet", size_px=96, hidden=128),
+    optimizer=replace(PUBLISHED.optimizer, max_gradient_norm=5.0),
     batch=64,
 )

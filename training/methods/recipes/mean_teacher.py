@@ -31,6 +31,7 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 5e-4, 5e-5),
     batch=28,
     epochs=100,
+    patience=10,
     sampling=SamplingConfig(every=100),
 )
 COMPACT: Final = replace(
@@ -40,7 +41,8 @@ COMPACT: Final = replace(
         "2d1d", size_px=64, base=16, depth=1, audio_base=8, audio_depth=1, mel_columns=201
     ),
     teacher_mean="batch",
-    optimizer=OptimizerConfig("adam", 2e-3, 5e-5, schedule="cosine"),
+    optimizer=OptimizerConfig("adam", 2e-3, 5e-5, schedule="cosine", max_gradient_norm=5.0),
     epochs=20,
+    patience=0,
     sampling=SamplingConfig(every=3),
 )

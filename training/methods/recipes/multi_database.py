@@ -14,7 +14,14 @@ from training.methods.sampling_config import SamplingConfig
 from training.models.networks.multi_database import MultiDatabaseConfig
 
 _SAMPLING: Final = SamplingConfig(
-    windows=16, stride=16, drop_gaps=True, length="shortest", joint=True, weights="inverse"
+    windows=16,
+    stride=16,
+    drop_gaps=True,
+    length="shortest",
+    joint=True,
+    weights="inverse",
+    keep_one_in=(10, 1, 1, 1, 2, 2, 1),
+    va_every=5,
 )
 
 PUBLISHED: Final = MethodRecipe(
@@ -34,6 +41,12 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 1e-4, momentum=0.5),
     batch=64,
     epochs=40,
+    databases=(
+        "expw",
+        "afew-va",
+        "affectnet",
+    ),
+    patience=5,
     sampling=_SAMPLING,
 )
 COMPACT: Final = replace(
@@ -42,7 +55,8 @@ COMPACT: Final = replace(
     net=MultiDatabaseConfig(
         "small_resnet", size_px=96, hidden=64, recurrence="forward", gru_width=32
     ),
-    optimizer=OptimizerConfig("adam", 1e-3, momentum=0.5),
+    optimizer=OptimizerConfig("adam", 1e-3, momentum=0.5, max_gradient_norm=5.0),
     epochs=10,
-    sampling=replace(_SAMPLING, windows=4),
+    patience=0,
+    sampling=replace(_SAMPLING, windows=4, keep_one_in=(), va_every=1),
 )

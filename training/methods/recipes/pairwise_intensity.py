@@ -10,6 +10,7 @@ from typing import Final
 from training.engine.optimizer import OptimizerConfig
 from training.losses.total_loss import LossTerm
 from training.methods.recipe import MethodRecipe
+from training.methods.sampling_config import SamplingConfig
 from training.models.networks.pairwise_intensity import PairwiseConfig
 
 PUBLISHED: Final = MethodRecipe(
@@ -27,6 +28,11 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 5e-5),
     batch=32,
     epochs=10,
+    databases=(
+        "bp4d",
+        "disfa",
+    ),
+    sampling=SamplingConfig(repeats=5),
 )
 COMPACT: Final = replace(
     PUBLISHED,
@@ -40,5 +46,6 @@ COMPACT: Final = replace(
         hidden_layers=1,
         dropout=0.2,
     ),
-    optimizer=OptimizerConfig("adam", 1e-3),
+    optimizer=OptimizerConfig("adam", 1e-3, max_gradient_norm=5.0),
+    sampling=SamplingConfig(pairs=800),
 )

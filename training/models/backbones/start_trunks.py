@@ -16,9 +16,9 @@ from training.models.backbones.load_weights import (
     LoadReport,
     WeightsError,
     copy_weights,
-    read_weights,
 )
 from training.models.backbones.mobilefacenet import MobileFaceNet
+from training.models.backbones.public_names import read_public_weights
 from training.models.backbones.r2plus1d import R2Plus1d18
 from training.models.backbones.region_trunk import REGION, TakesRegionTrunk
 from training.models.backbones.resnet import ResNet
@@ -28,8 +28,9 @@ TRUNKS = (InceptionResnetV1, IrSe50, IResNet, MobileFaceNet, ResNet, R2Plus1d18,
 _COLORS = 3
 
 
-def start_trunks(net: nn.Module, path: Path) -> dict[str, LoadReport]:
-    """Copy the weights of `path` into every image trunk of `net`.
+def start_trunks(net: nn.Module, files: str | Path) -> dict[str, LoadReport]:
+    """Copy weights into the image trunks of `net`: of one file into all that it fits, or of
+    NAME=FILE,NAME=FILE into the trunks of these names.
 
     A first convolution with more channels than red, green and blue gets weights of 0 for them, so
     that the trunk starts from the image alone. A network of region layers needs a region trunk.
@@ -39,12 +40,29 @@ def start_trunks(net: nn.Module, path: Path) -> dict[str, LoadReport]:
         A report for each trunk, by its name.
 
     Raises:
-        WeightsError: The network has no trunk, or the file fits none.
+        WeightsError: The network has no trunk of a name, or a file fits none.
     """
-    weights = read_weights(path)
+    if "=" not in str(files):
+        return _start(net, Path(files), dict(_trunks(net)))
+    reports: dict[str, LoadReport] = {}
+    trunks = dict(_trunks(net))
+    for item in str(files).split(","):
+        name, _, path = item.partition("=")
+        if name not in trunks:
+            raise WeightsError(
+                f"the network has no trunk {name!r}; expected one of {', '.join(trunks)}"
+            )
+        reports |= _start(net, Path(path), {name: trunks[name]})
+    return reports
+
+
+def _start(net: nn.Module, path: Path, trunks: dict[str, nn.Module]) -> dict[str, LoadReport]:
+    weights = read_public_weights(path)
     if isinstance(net, TakesRegionTrunk) and is_region_trunk(weights):
         return {"": copy_weights(net, net.from_region_trunk(weights))}
-    reports = {name: copy_weights(trunk, _widened(trunk, weights)) for name, trunk in _trunks(net)}
+    reports = {
+        name: copy_weights(trunk, _widened(trunk, weights)) for name, trunk in trunks.items()
+    }
     fitting = {name: report for name, report in reports.items() if report.loaded}
     if not fitting:
         raise WeightsError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,3 +69,20 @@ class DeviationStudent(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         return torch.sigmoid(self.face(crops)) - 0.5
+
+
+class ExpressionCode(nn.Module):
+    """Encoder with a code [N, 16] of unit length of its deviation, for learning from triplets
+    `crops` [N, 3, 3, S, S] (anchor, positive, negative).
+    """
+
+    def __init__(self, encoder: DeviationEncoder, embedding: int, width: int = 16) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.code = nn.Linear(embedding, width, bias=False)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        crops = batch["crops"]
+        codes = functional.normalize(self.code(self.encoder(crops.flatten(0, 1))), dim=1, eps=1e-6)
+        anchor, positive, negative = torch.unflatten(codes, 0, (-1, 3)).unbind(dim=1)
+        return anchor, positive, negative

@@ -61,7 +61,7 @@ def refinement(width: int) -> nn.Sequential:
 class AttentionGraph(MethodNet):
     """Returns `au_logit`, the mean of head and graph, and outputs for training.
 
-    These are `au_pair` and `local_pair` [N, 12, 2] (inactive, active), `graph_logit` [N, 12] and
+    These are `au_pair`, `local_pair` and `graph_pair` [N, 12, 2] (inactive, active) and
     `landmarks_49` [N, 49, 2] in crop pixels. Nodes are the local features averaged over their
     cells; the construction used by M4 is not published.
     """
@@ -164,7 +164,7 @@ class AttentionGraph(MethodNet):
         logit = _active(outputs["au_pair"])
         if self.relation is not None:
             graph = self.relation.graph(outputs["au_nodes"])
-            outputs |= {"graph_logit": graph}
+            outputs |= {"graph_pair": torch.stack([-graph / 2, graph / 2], dim=2)}
             logit = (logit + graph) / 2
         return {**outputs, "au_logit": logit}
 

@@ -80,10 +80,12 @@ class MultimodalTransformer(MethodNet):
         self.config = config
         self.trunk = build_backbone(config.trunk)
         self.frame_expression = nn.Linear(width_of(self.trunk), len(EXPRESSION_NAMES))
-        self.frame_au = nn.Linear(width_of(self.trunk), len(AU_NAMES))
         self.sequence_trunk = (
             build_backbone(config.sequence_trunk) if config.sequence_trunk else None
         )
+        # Frames' AUs teach the trunk that the sequence reads.
+        self.frame_au = nn.Linear(width_of(self.sequence_trunk or self.trunk), len(AU_NAMES))
+        self._is_frozen = False
         name = config.sequence_trunk or config.trunk
         if name not in _STRIDES:
             raise ValueError(
@@ -127,12 +129,34 @@ class MultimodalTransformer(MethodNet):
             nn.Linear(width, len(AU_NAMES)),
         )
 
-    def _visual(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sequence features, expression logits and AU logits of single frames [N, 3, S, S]."""
+    def freeze_trunks(self) -> None:
+        """Freeze trunks and frame read-outs in evaluation mode, for the second training stage."""
+        for part in self._frame_parts():
+            part.requires_grad_(False)
+        self._is_frozen = True
+
+    def train(self, mode: bool = True) -> MultimodalTransformer:
+        super().train(mode)
+        if self._is_frozen:
+            for part in self._frame_parts():
+                part.eval()
+        return self
+
+    def _frame_parts(self) -> list[nn.Module]:
+        parts = (self.trunk, self.sequence_trunk, self.frame_expression, self.frame_au)
+        return [part for part in parts if part is not None]
+
+    def _frames(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Expression and AU logits of single frames [N, 3, S, S]."""
+        alone = self.trunk(crops)
+        read = alone if self.sequence_trunk is None else self.sequence_trunk(crops)
+        return self.frame_expression(alone), self.frame_au(read)
+
+    def _visual(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Sequence features and expression logits of single frames [N, 3, S, S]."""
         trunk = self.sequence_trunk or self.trunk
         features = self.embed(trunk.last_map(crops))  # type: ignore[operator]
-        alone = self.trunk(crops)
-        return features, self.frame_expression(alone), self.frame_au(alone)
+        return features, self.frame_expression(self.trunk(crops))
 
     def _audio_of(self, batch: Mapping[str, Tensor], frames: Tensor) -> Tensor:
         """Audio features [N, T, embedding] of frames' features [N, T, embedding]."""
@@ -160,18 +184,15 @@ class MultimodalTransformer(MethodNet):
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         crops = batch["crops"]
         if crops.ndim == 4:
-            alone = self.trunk(crops)
-            return {
-                "expression_logit": self.frame_expression(alone),
-                "au_logit": self.frame_au(alone),
-            }
-        features, expression, au_alone = (
+            expression, au = self._frames(crops)
+            return {"expression_logit": expression, "au_logit": au, "frame_au_logit": au}
+        features, expression = (
             torch.unflatten(each, 0, crops.shape[:2]) for each in self._visual(crops.flatten(0, 1))
         )
         if self.audio is not None:
             features = torch.cat([features, self._audio_of(batch, features)], dim=2)
         au = over_time(self.read, self.encoder(features))
-        return {"au_logit": au, "expression_logit": expression, "frame_au_logit": au_alone}
+        return {"au_logit": au, "expression_logit": expression}
 
     def input_forms(self) -> tuple[TensorForm, ...]:
         window, size = self.config.window, self.config.size_px
@@ -204,7 +225,7 @@ class MultimodalTransformer(MethodNet):
         stages = [
             self.stage(
                 "frame",
-                lambda crops: self._visual(crops)[:2],
+                lambda crops: self._visual(crops),
                 (crops,),
                 (frame_features, EXPRESSION_LOGIT),
             )

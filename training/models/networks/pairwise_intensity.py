@@ -117,6 +117,15 @@ class PairwiseIntensity(MethodNet):
         )
         return [network for network in networks if network is not None]
 
+    def freeze_first_convolutions(self) -> None:
+        """Freeze the first two convolutions of every VGG16, as published; other trunks have none to
+        freeze.
+        """
+        for network in self.networks():
+            if isinstance(network, Vgg16):
+                for part in [p for p in network.modules() if isinstance(p, nn.Conv2d)][:2]:
+                    part.requires_grad_(False)
+
     def freeze_intensity(self) -> None:
         """Freeze all layers but those of uncertainty, for the second stage.
 

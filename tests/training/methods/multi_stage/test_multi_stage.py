@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from training.methods.multi_stage.multi_stage_lookup import multi_stage_training
 from training.methods.multi_stage.pairwise_stages import MappingFrames, measure
 from training.methods.recipe import MethodRecipe
 from training.methods.recipe_lookup import find_recipe
+from training.models.networks.build_network import build_network
 from training.models.networks.pairwise_intensity import PairwiseIntensity
 
 pytestmark = [pytest.mark.train, pytest.mark.shared]
@@ -66,11 +68,11 @@ def equal(first: Weights, second: Weights) -> bool:
 
 def test_multi_stage_training_for_single_stage_recipe_is_none() -> None:
     assert all(
-        multi_stage_training_for(find_recipe(method)) is None for method in ("M2", "M3", "M4", "M5")
+        multi_stage_training_for(find_recipe(method)) is None for method in ("M3", "M4", "M5")
     )
     assert all(
         multi_stage_training_for(find_recipe(method)) is not None
-        for method in ("M1", "M6", "M7", "M8")
+        for method in ("M1", "M2", "M6", "M7", "M8")
     )
     assert multi_stage_training_for(find_recipe("M6", overrides=["targets=ignore"])) is None
     assert multi_stage_training_for(find_recipe("M7", overrides=["net.mapping=false"])) is None
@@ -85,7 +87,7 @@ def test_multi_stage_training_for_single_stage_recipe_is_none() -> None:
 def test_identity_prior_freezes_identity_branch_and_initializes_face_branch(
     data: MethodData, tmp_path: Path
 ) -> None:
-    recipe = compact("M1", "net.embedding=16")
+    recipe = compact("M1", "net.embedding=16", "first_stage.batch=4")
     trained = run(recipe, data, tmp_path)
     learned = under(weights(tmp_path / "identity"), "face.")
     assert equal(under(trained, "encoder.identity."), learned)
@@ -93,7 +95,9 @@ def test_identity_prior_freezes_identity_branch_and_initializes_face_branch(
     record = json.loads((tmp_path / "identity" / "identity.json").read_text())
     assert record["people"] == len(set(data.train.groups))
     alone = run(
-        compact("M1", "net.embedding=16", "net.subtract_identity=false"), data, tmp_path / "alone"
+        compact("M1", "net.embedding=16", "first_stage.batch=4", "net.subtract_identity=false"),
+        data,
+        tmp_path / "alone",
     )
     assert not under(alone, "encoder.identity.")
 
@@ -196,6 +200,58 @@ def test_multi_database_stages_distill_then_train_grus(data: MethodData, tmp_pat
     )
     frames = run(compact("M8", "net.recurrence=none"), data, tmp_path / "frames", steps=4)
     assert equal(frames, student)
+
+
+def test_frames_then_sequences_trains_each_stage_by_its_own_losses(
+    data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.methods.multi_stage import frames_then_sequences
+
+    trained, losses = {}, {}
+    original, train_step = frames_then_sequences.train_method, Trainer.train_step
+
+    def step(trainer: Trainer) -> dict[str, float]:
+        values = train_step(trainer)
+        losses.setdefault(trainer.config.folder.name, set()).update(values.keys() - {"loss"})
+        return values
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+
+    def spy(recipe: MethodRecipe, data: MethodData, config: TrainerConfig, **options: Any) -> Any:
+        trained[config.folder.name] = recipe
+        return original(recipe, data, config, **options)
+
+    monkeypatch.setattr(frames_then_sequences, "train_method", spy)
+    options = ("net.window=6", "net.audio=false", "net.sequence_trunk=small_resnet")
+    sequence = run(compact("M2", "sampling.windows=2", *options), data, tmp_path / "sequence")
+    assert [term.output for term in trained["frames"].losses] == [
+        "expression_logit",
+        "frame_au_logit",
+    ]
+    assert losses["sequence"] == {"shifted_bce:au_logit"}
+    assert (trained["frames"].batch, trained["frames"].sampling.form) == (64, "frames")
+    frames = weights(tmp_path / "sequence" / "frames")
+    for part in ("trunk.", "sequence_trunk.", "frame_expression.", "frame_au."):
+        assert equal(under(sequence, part), under(frames, part)), "frozen under the sequence"
+    assert not equal(under(sequence, "encoder."), under(frames, "encoder."))
+    start = build_network(trained["frames"].net).state_dict()
+    name = "sequence_trunk.conv1.weight"
+    assert not torch.equal(frames[name], start[name]), "frames' AUs train the sequence's trunk"
+
+
+def test_pairwise_stages_keep_best_of_repeats(data: MethodData, tmp_path: Path) -> None:
+    options = ("net.window=20", "net.hidden=8", "sampling.pairs=20", "sampling.repeats=2")
+    recipe = compact("M7", "epochs=1", "net.uncertainty=false", *options)
+    train = multi_stage_training_for(recipe)
+    assert train is not None
+    train(recipe, data, TrainerConfig(tmp_path, steps=2, keep_best=True))
+    totals = {
+        folder: json.loads((tmp_path / folder / "scores.json").read_text())["best"]["total"]
+        for folder in ("ranking", "ranking_2")
+    }
+    best = max(totals, key=lambda folder: totals[folder])
+    kept = load_file(tmp_path / "weights.safetensors")
+    assert equal(under(kept, "joint."), under(weights(tmp_path / best), "joint."))
 
 
 def test_multi_stage_training_resumed_skips_finished_stages(

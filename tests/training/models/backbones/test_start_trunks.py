@@ -102,3 +102,19 @@ def test_start_trunks_without_matching_trunk_raises(trunk_file: Path, tmp_path: 
         start_trunks(
             build_network(find_recipe("M3", "compact").net), tmp_path / "region.safetensors"
         )
+
+
+def test_start_trunks_takes_a_file_for_each_named_trunk(tmp_path: Path) -> None:
+    files = {}
+    for seed, name in enumerate(("face", "identity")):
+        torch.manual_seed(seed)
+        save_file(small_resnet().state_dict(), tmp_path / f"{name}.safetensors")
+        files[name] = load_file(tmp_path / f"{name}.safetensors")
+    net = build_network(find_recipe("M1", "compact").net)
+    names = {name: f"encoder.{name}.trunk" for name in files}
+    start_trunks(net, ",".join(f"{names[n]}={tmp_path}/{n}.safetensors" for n in files))
+    for name, weights in files.items():
+        loaded = net.get_submodule(names[name]).state_dict()
+        assert torch.equal(loaded["conv1.weight"], weights["conv1.weight"])
+    with pytest.raises(WeightsError, match=r"no trunk 'eye'; expected one of encoder\.face\.trunk"):
+        start_trunks(net, f"eye={tmp_path}/face.safetensors")

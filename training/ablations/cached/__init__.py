@@ -1,0 +1,1 @@
+"""Ablations on features of a frozen trunk: many splits of people, paired within each split."""

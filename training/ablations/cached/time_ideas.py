@@ -1,0 +1,394 @@
+"""Ideas of M2, M7 and M8 on cached features of videos; as in `frame_ideas`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from training.ablations.cached.data import CachedData, Labels, Rows, Split
+from training.ablations.cached.fit import (
+    ArmScores,
+    Draw,
+    FitConfig,
+    Outputs,
+    Predict,
+    fit,
+    judge,
+    scorer,
+    uniform,
+)
+from training.ablations.cached.frame_ideas import Arms, Heads
+from training.datasets.sampling.pairs import au_pairs
+from training.losses.action_units import bce, value_l1
+from training.losses.distillation import distill_classes
+from training.losses.ranking import pair_gauss, pair_hinge
+from training.losses.total_loss import LossTerm, total_loss
+from training.methods.objectives import TEACHER_WEIGHT, TEMPERATURE
+from training.models.audio.ftdnn import Ftdnn
+from training.models.networks.multi_database import NarrowHead
+from training.models.networks.pairwise_intensity import IntensityMapping
+from training.models.tasks.value_bins import ValueBins
+from training.models.temporal.gru_head import GruHead
+from training.models.temporal.intensity_history import feature_count, logit_of, whole_video_features
+from training.models.temporal.sequence_encoder import SequenceEncoder
+
+WINDOW_FRAMES: Final = 30  # of M7 to either side: ten seconds at three frames a second
+BOTH_LABELS: Final = 0.1  # of M8's videos
+_SEQUENCE: Final = FitConfig(max_steps=300, check_every=25, patience=3)
+_BINS: Final = 20
+
+
+def _videos_in(data: CachedData, rows: Rows) -> list[int]:
+    """Videos all of whose frames are among `rows`."""
+    return [k for k, video in enumerate(data.videos) if np.isin(video, rows).all()]
+
+
+def _padded(data: CachedData, videos: list[int]) -> Tensor:
+    """Rows [B, T] of videos, the last one repeated."""
+    own = [data.videos[k] for k in videos]
+    longest = max(map(len, own))
+    filled = [video[np.minimum(np.arange(longest), len(video) - 1)] for video in own]
+    return torch.from_numpy(np.stack(filled))
+
+
+def _by_rows(data: CachedData, run: Callable[[Tensor], Outputs]) -> Predict:
+    """Predictions of rows from a network over rows [B, T] of whole videos."""
+
+    def predict(rows: Rows) -> Outputs:
+        videos = sorted(set(data.table.video[rows].tolist()))
+        index = _padded(data, videos)
+        outputs = run(index)
+        full: Outputs = {}
+        for name, values in outputs.items():
+            whole = values.new_zeros(len(data.person), values.shape[-1])
+            # The padding repeats the last row and must not overwrite it.
+            for k, video in enumerate(videos):
+                own = torch.from_numpy(data.videos[video])
+                whole[own] = values[k, : len(own)]
+            full[name] = whole[rows]
+        return full
+
+    return predict
+
+
+class _Sequence(nn.Module):
+    """M2 on features: image and F-TDNN features fused, an encoder, an AU read-out."""
+
+    def __init__(self, inputs: int, has_audio: bool, layers: int) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(inputs, 64), nn.ReLU(), nn.Dropout(0.3))
+        self.audio = Ftdnn(64, 32, 48, 24, causal=True) if has_audio else None
+        width = 128 if has_audio else 64
+        self.encoder = SequenceEncoder(width, layers, 4, 16, 128, WINDOW_FRAMES, True)
+        self.read = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, len(AU_NAMES)))
+
+    def forward(self, data: CachedData, rows: Tensor) -> Tensor:
+        values = self.embed(data.features[rows])
+        if self.audio is not None:
+            values = torch.cat([values, self._sound(self.audio, data, rows)], dim=2)
+        output: Tensor = self.read(self.encoder(values))
+        return output
+
+    def _sound(self, audio: Ftdnn, data: CachedData, rows: Tensor) -> Tensor:
+        tracks = [data.log_mel[int(k)] for k in data.table.video[rows[:, 0].numpy()]]
+        longest = max(10, *map(len, tracks))
+        mel = torch.zeros(len(tracks), longest, 64)
+        for k, track in enumerate(tracks):
+            mel[k, : len(track)] = track
+        features = nn.functional.pad(audio(mel), (0, 0, 1, 0))  # entry 0: nothing heard yet
+        arrived = data.mel_arrived[rows].clamp(max=longest)
+        return features.gather(1, arrived[..., None].expand(-1, -1, features.shape[2]))
+
+
+def audio_and_transformer(data: CachedData, split: Split) -> Arms:
+    """M2. AUs of noisy images, with and without audio and transformer; mismatched audio is kept."""
+    videos = np.array(_videos_in(data, split.train))
+    arms: Arms = {}
+    for name, has_audio, layers in (
+        ("full", True, 1),
+        ("vision only", False, 1),
+        ("no transformer", True, 0),
+    ):
+        torch.manual_seed(split.seed)
+        net = _Sequence(data.features.shape[1], has_audio, layers)
+
+        def loss(chosen: Tensor, step: int, net: nn.Module = net) -> Tensor:
+            rows = _padded(data, chosen.tolist())
+            return bce(
+                net(data, rows).flatten(0, 1),
+                data.labels.au[rows.flatten()],
+                data.labels.au_mask[rows.flatten()],
+            )
+
+        def run(rows: Tensor, net: nn.Module = net) -> Outputs:
+            return {"au_logit": net(data, rows)}
+
+        predict = _by_rows(data, run)
+        steps = fit(
+            net,
+            loss,
+            uniform(videos, 8),
+            scorer(predict, data, split, ("AU",)),
+            split.random(21),
+            _SEQUENCE,
+        )
+        arms[name] = judge(predict, data, split, ("AU",), steps)
+    return arms
+
+
+class _Intensity(nn.Module):
+    """M7's pseudo-intensity and log sigma of a frame's features."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Linear(inputs, 128), nn.ReLU(), nn.Dropout(0.3))
+        self.raw, self.log_sigma = (nn.Linear(128, len(AU_NAMES)) for _ in range(2))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.hidden(features)
+        return self.raw(hidden), self.log_sigma(hidden).clamp(-10, 10)
+
+
+def _pairs(data: CachedData, rows: Rows, random: np.random.Generator) -> Rows:
+    """Pairs [K, 2] of rows of one video, for each AU that has any."""
+    table = data.table.select(rows)
+    found = []
+    for column in range(len(AU_NAMES)):
+        try:
+            found.append(rows[au_pairs(table, column, 600, random)])
+        except ValueError:  # no video shows the AU in some frames only
+            continue
+    return np.concatenate(found)
+
+
+def _train_intensity(data: CachedData, split: Split) -> _Intensity:
+    """Stages 1 and 2 of M7 on pairs of training videos."""
+    net = _Intensity(data.features.shape[1])
+    pairs, held = (_pairs(data, rows, split.random(6)) for rows in (split.train, split.tune))
+
+    def pair_loss(chosen: Tensor, uncertain: bool) -> Tensor:
+        order = data.labels.au[chosen[:, 1]] - data.labels.au[chosen[:, 0]]
+        first, second = (net(data.features[chosen[:, k]]) for k in range(2))
+        if not uncertain:
+            return pair_hinge(first[0], second[0], order)
+        return pair_gauss(first[0], second[0], first[1], second[1], order)
+
+    def train(uncertain: bool) -> None:
+        for part in (net.hidden, net.raw):
+            part.requires_grad_(not uncertain)
+        fit(
+            net,
+            lambda chosen, step: pair_loss(chosen, uncertain),
+            uniform(pairs, 64),
+            lambda: -float(pair_loss(torch.from_numpy(held), uncertain)),
+            split.random(22),
+            FitConfig(max_steps=500, patience=3),
+        )
+
+    train(uncertain=False)
+    train(uncertain=True)
+    return net
+
+
+@torch.no_grad()
+def _history(data: CachedData, net: _Intensity, rows: Rows, trusts: bool) -> Tensor:
+    """Features of the mapping [N, 12, F], scaled by the range over training rows."""
+    raw, log_sigma = net(data.features)
+    low, high = raw[rows].amin(dim=0), raw[rows].amax(dim=0)
+    intensity = 2 * (raw - low) / (high - low).clamp(min=1e-6) - 1
+    sigma = log_sigma.exp()
+    confidence = (1 - sigma / sigma[rows].amax(dim=0)).clamp(0, 1)
+    if trusts:
+        confidence = torch.ones_like(confidence)
+    features = torch.zeros(len(raw), len(AU_NAMES), feature_count(2 * WINDOW_FRAMES))
+    for video in data.videos:
+        own = torch.from_numpy(video)
+        features[own] = whole_video_features(intensity[own], confidence[own], WINDOW_FRAMES)
+    return features
+
+
+def pairwise_history(data: CachedData, split: Split) -> Arms:
+    """M7. Order of pairs, uncertainty, a mapping over the video, against direct classification."""
+    torch.manual_seed(split.seed)
+    measured = _train_intensity(data, split)
+    labels = data.labels
+    arms: Arms = {}
+    for name, trusts in (("full", False), ("no uncertainty", True)):
+        features = _history(data, measured, split.train, trusts)
+        torch.manual_seed(split.seed)
+        net = IntensityMapping(features.shape[2], 32, 1, 0.2)
+        rate = labels.au[split.train].mean(dim=0).clamp(0.01, 0.99)
+
+        def loss(
+            rows: Tensor,
+            step: int,
+            net: nn.Module = net,
+            features: Tensor = features,
+            rate: Tensor = rate,
+        ) -> Tensor:
+            au = labels.au[rows]
+            weight = torch.where(au > 0.5, 0.5 / rate, 0.5 / (1 - rate))
+            return value_l1(net(features[rows]), au, weight)
+
+        def predict(rows: Rows, net: nn.Module = net, features: Tensor = features) -> Outputs:
+            return {"au_logit": logit_of(net(features[rows]))}
+
+        arms[name] = _fit_aus(net, loss, predict, data, split)
+    torch.manual_seed(split.seed)
+    direct = Heads(data.features.shape[1], dropout=0.3)
+
+    def direct_loss(rows: Tensor, step: int) -> Tensor:
+        return bce(direct(data.features[rows])["au_logit"], labels.au[rows], labels.au_mask[rows])
+
+    def direct_predict(rows: Rows) -> Outputs:
+        return {"au_logit": direct(data.features[rows])["au_logit"]}
+
+    arms["direct classification"] = _fit_aus(direct, direct_loss, direct_predict, data, split)
+    return arms
+
+
+def _fit_aus(
+    net: nn.Module,
+    loss: Callable[[Tensor, int], Tensor],
+    predict: Predict,
+    data: CachedData,
+    split: Split,
+) -> ArmScores:
+    steps = fit(
+        net,
+        loss,
+        uniform(split.train),
+        scorer(predict, data, split, ("AU",)),
+        split.random(23),
+    )
+    return judge(predict, data, split, ("AU",), steps)
+
+
+class _Recurrent(nn.Module):
+    """M8 on features: narrow heads and, with `recurrent`, a GRU for each over their features."""
+
+    def __init__(self, inputs: int, recurrent: bool) -> None:
+        super().__init__()
+        self.sizes = {"expression": len(EXPRESSION_NAMES), "va": 2 * _BINS}
+        self.heads = nn.ModuleDict(
+            {name: NarrowHead(inputs, 64, size, 0.5) for name, size in self.sizes.items()}
+        )
+        self.grus = None
+        if recurrent:
+            self.grus = nn.ModuleDict(
+                {name: GruHead(64, 32, size, True) for name, size in self.sizes.items()}
+            )
+        self.bins = ValueBins(_BINS)
+
+    def train(self, mode: bool = True) -> _Recurrent:
+        super().train(mode)
+        if self.grus is not None:
+            self.heads.eval()
+        return self
+
+    def forward(self, features: Tensor) -> Outputs:
+        """Features [N, D], or [B, T, D] for the GRUs."""
+        flat = features.flatten(0, -2)
+        read = {name: head(flat) for name, head in self.heads.items()}
+        logits = {name: pair[1] for name, pair in read.items()}
+        if self.grus is not None:
+            for name, gru in self.grus.items():
+                over_time = torch.unflatten(read[name][0], 0, features.shape[:2])
+                logits[name] = gru(over_time).flatten(0, 1)
+        bins, va = self.bins(logits["va"])
+        return {"expression_logit": logits["expression"], "va_bin_logit": bins, "va": va}
+
+
+_M8_TERMS: Final = (
+    LossTerm("ce_smooth", "expression_logit", "expression"),
+    LossTerm("bins_ce", "va_bin_logit", "va"),
+    LossTerm("ccc", "va", "va"),
+)
+
+
+def _distilled(outputs: Outputs, teacher: Outputs, batch: dict[str, Tensor]) -> Tensor:
+    """The student's loss: labels and teacher where labeled, the teacher alone elsewhere."""
+    value = (1 - TEACHER_WEIGHT) * total_loss(_M8_TERMS, outputs, batch)["loss"]
+    for name, mask in (("expression_logit", "expression_mask"), ("va_bin_logit", "va_mask")):
+        weight = 1 - (1 - TEACHER_WEIGHT) * batch[mask]
+        value = value + weight.mean() * distill_classes(
+            outputs[name], teacher[name].detach(), weight, TEMPERATURE
+        )
+    return value
+
+
+def _train_recurrent(
+    data: CachedData,
+    split: Split,
+    labels: Labels,
+    start: _Recurrent | None,
+    teacher: _Recurrent | None,
+    tasks: tuple[str, ...],
+) -> tuple[_Recurrent, Predict, int]:
+    """A network of frames, or from `start` with GRUs over whole videos."""
+    torch.manual_seed(split.seed)
+    net = _Recurrent(data.features.shape[1], start is not None)
+    draw: Draw = uniform(split.train)
+    if start is not None:
+        net.heads.load_state_dict(start.heads.state_dict())
+        net.heads.requires_grad_(False)
+        draw = uniform(np.array(_videos_in(data, split.train)), 8)
+
+    def loss(chosen: Tensor, step: int) -> Tensor:
+        rows = chosen if start is None else _padded(data, chosen.tolist())
+        outputs, batch = net(data.features[rows]), labels.batch(rows.flatten())
+        if teacher is None:
+            return total_loss(_M8_TERMS, outputs, batch)["loss"]
+        return _distilled(outputs, teacher(data.features[rows]), batch)
+
+    def run(rows: Tensor) -> Outputs:
+        outputs = net(data.features[rows])
+        return {n: torch.unflatten(outputs[n], 0, rows.shape) for n in ("expression_logit", "va")}
+
+    predict: Predict = _by_rows(data, run)
+    if start is None:
+        predict = lambda rows: net(data.features[rows])  # noqa: E731
+    config = FitConfig() if start is None else FitConfig(600, 30, 3, rate=3e-3)
+    steps = fit(
+        net,
+        loss,
+        draw,
+        scorer(predict, data, split, tasks),
+        split.random(24),
+        config,
+    )
+    return net, predict, steps
+
+
+def recurrent_student(data: CachedData, split: Split) -> Arms:
+    """M8. Videos have expressions or valence and arousal, a tenth both: distillation, then GRUs."""
+    tasks = ("EXPR", "VA")
+    kind = split.random(7).random(len(data.videos))[data.table.video]
+    both, first = kind < BOTH_LABELS, kind < BOTH_LABELS + (1 - BOTH_LABELS) / 2
+    none = np.zeros(len(kind), bool)
+    labels = data.labels.masked(none, first | both, ~first | both)
+    teacher, _, _ = _train_recurrent(data, split, labels, None, None, tasks)
+    student, frames, frame_steps = _train_recurrent(data, split, labels, None, teacher, tasks)
+    gru_teacher, plain, plain_steps = _train_recurrent(data, split, labels, teacher, None, tasks)
+    _, full, steps = _train_recurrent(data, split, labels, student, gru_teacher, tasks)
+    single: dict[str, Predict] = {}
+    for task, shown in (("EXPR", (none, first | both, none)), ("VA", (none, none, ~first | both))):
+        alone = data.labels.masked(*shown)
+        cnn, _, _ = _train_recurrent(data, split, alone, None, None, (task,))
+        _, single[task], _ = _train_recurrent(data, split, alone, cnn, None, (task,))
+
+    def by_task(rows: Rows) -> Outputs:
+        expression = single["EXPR"](rows)["expression_logit"]
+        return {"expression_logit": expression, "va": single["VA"](rows)["va"]}
+
+    return {
+        "full": judge(full, data, split, tasks, steps),
+        "no GRU": judge(frames, data, split, tasks, frame_steps),
+        "no distillation": judge(plain, data, split, tasks, plain_steps),
+        "single task": judge(by_task, data, split, tasks),
+    }
