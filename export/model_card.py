@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from export.calibrate import F1_SLACK, MAX_FALSE_ALARMS, MIN_THRESHOLD, RESTING_ALARMS
+from export.calibrate import F1_SLACK, MAX_FALSE_ALARMS, MIN_THRESHOLD
 from training.datasets.emotion_to_va import COORDINATES
 from training.evaluation.record import format_metrics
 
@@ -20,8 +20,7 @@ _FROM_BUNDLE: Final = (
 )
 _ON_REAL_SKIN: Final = "synthetic images and known actions on real skin"
 _SOURCES: Final = (
-    " and at most {:g} on FER+ faces, the darkest third of them, web photographs and generated "
-    "faces at rest"
+    " of each source: FER+, the darkest third of it, web photographs and generated faces"
 )
 _NOT_MEASURED: Final = "An early checkpoint for integration work: nothing was measured.\n"
 
@@ -86,7 +85,7 @@ def model_card(
         au_truth=load_template(au_template).strip(),
         au_limits=load_template(limits).strip(),
         calibrated_on=_ON_REAL_SKIN if origin.on_real_skin else "synthetic images",
-        sources=_SOURCES.format(RESTING_ALARMS) if origin.on_real_skin else "",
+        sources=_SOURCES if origin.on_real_skin else "",
         mapping=mapping,
         max_false_alarms=MAX_FALSE_ALARMS,
         min_threshold=MIN_THRESHOLD,
