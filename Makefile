@@ -17,7 +17,7 @@ demo: $(VENV)/.demo  ## set up, analyze the demo clip and show the result
 	@echo "rows: demo_out/rows.csv   overlay: demo_out/overlay.mp4"
 
 test: $(VENV)/.test  ## set up and run the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.test  ## format, lint, types, import contracts and spelling
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "methods": "benchmarks.methods",
     "reliability": "benchmarks.reliability",
     "gpu": "benchmarks.gpu_record",
+    "packaging": "benchmarks.packaging",
 }
 
 

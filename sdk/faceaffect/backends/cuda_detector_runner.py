@@ -37,6 +37,7 @@ class DetectorInput:
         image_height_px: Of the resized frame.
         image_width_px: Of the resized frame.
         scale: Frame pixels per input pixel.
+        gain: By how much the image is brightened.
     """
 
     height_px: int
@@ -44,6 +45,7 @@ class DetectorInput:
     image_height_px: int
     image_width_px: int
     scale: float
+    gain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,16 @@ class _Run:
 
     def _queue(self) -> None:
         cuda, size, runner, side = self._cuda, self._size, self._runner, self._side_px
-        stream, normalization = runner.stream, runner.normalization
+        stream = runner.stream
+        mean, std = (
+            tuple(value / size.gain for value in values[::-1])
+            for values in (runner.normalization.mean, runner.normalization.std)
+        )
         cuda.copy_bytes(self._job.address, self._job_host.address, _JOB_BYTES, stream)
         cuda.crop_jobs_cuda(
             self._job.view([_JOB_BYTES], "|u1"),
-            normalization.mean[::-1],
-            normalization.std[::-1],
+            mean,
+            std,
             self._crop.view([1, 3, side, side], "<f4"),
             stream,
         )

@@ -58,6 +58,25 @@ class Comparison:
     unmatched: list[str]
     notes: list[str]
 
+    def regressions(self, percent: float) -> list[str]:
+        """Return metrics that got worse by more than `percent`, each described in one line.
+
+        Raises:
+            BenchError: The records have too few rounds to tell.
+        """
+        changes = [(key, change) for key, group in self.changes.items() for change in group]
+        if any(change.verdict is Verdict.INCONCLUSIVE for _, change in changes):
+            raise BenchError(
+                "expected enough rounds to tell a change from chance, got "
+                f"{min(len(change.after.rounds) for _, change in changes)}; "
+                "measure both records with --rounds 5 or more"
+            )
+        return [
+            f"{key}: {change.after.name} {100 * (change.ratio - 1):+.1f} %"
+            for key, change in changes
+            if change.verdict is Verdict.WORSE and not abs(change.ratio - 1) <= percent / 100
+        ]
+
 
 def compare_records(before: Record, after: Record) -> Comparison:
     """Compare the configurations that two records have in common.

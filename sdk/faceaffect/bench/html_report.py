@@ -24,6 +24,7 @@ from faceaffect.bench.result_table import (
     describe_power,
     format_number,
     format_range,
+    headline,
     metric_rows,
     stage_rows,
     stage_title,
@@ -79,6 +80,7 @@ def report_page(record: Record) -> str:
     return render_page(
         _TEMPLATE,
         title=f"faceaffect bench, {record.created}",
+        headlines=_headlines(record),
         notes=record.notes,
         overview=_overview(record),
         total_note=TOTAL_NOTE,
@@ -89,6 +91,15 @@ def report_page(record: Record) -> str:
         machine=list(record.machine.items()),
         settings=[(name, str(value)) for name, value in record.settings.items()],
     )
+
+
+def _headlines(record: Record) -> list[dict[str, str]]:
+    slo = str(record.settings.get("slo") or "")
+    names = short_names([result.configuration for result in record.results])
+    return [
+        {"name": name if len(names) > 1 else "", "text": headline(result, slo)}
+        for name, result in zip(names, record.results, strict=True)
+    ]
 
 
 def _overview(record: Record) -> dict[str, Any]:

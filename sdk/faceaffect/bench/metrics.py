@@ -12,6 +12,7 @@ from faceaffect.bench.cold_start import ColdStart
 from faceaffect.bench.record import Result, Round
 from faceaffect.bench.stage_timing import ALL_STAGES, TOTAL
 
+BOUNDED_FPS: Final = "highest frame rate within the latency bound"
 CLOCK_NAMES: Final[dict[str, str]] = {"wall": "wall", "cpu": "process CPU", "event": "GPU event"}
 
 _COLD_START: Final[tuple[tuple[str, str, str, Callable[[ColdStart], float | None]], ...]] = (
@@ -71,6 +72,8 @@ def _all_metrics(result: Result) -> Iterator[Metric]:
     energy_mj = [one.stages.energy_mj for one in rounds if one.stages.energy_mj is not None]
     source = rounds[0].stages.energy_source if rounds else ""
     yield Metric("throughput", "", f"energy per frame ({source})", "mJ", energy_mj)
+    bounded_fps = [one.bounded_fps for one in rounds if one.bounded_fps is not None]
+    yield Metric("camera", "wall", BOUNDED_FPS, "fps", bounded_fps, is_higher_better=True)
     for camera_fps in rounds[0].camera if rounds else ():
         yield from _camera_metrics(rounds, camera_fps)
     for clock, name, unit, value_of in _COLD_START:

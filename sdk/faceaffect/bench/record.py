@@ -9,18 +9,19 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from faceaffect.bench.bootstrap import percentile_intervals
 from faceaffect.bench.cold_start import ColdStart
 from faceaffect.bench.configuration import BenchError, Configuration
 from faceaffect.bench.jetson_power import PowerSamples
 from faceaffect.bench.machine_load import MachineLoad
 from faceaffect.bench.percentiles import Distribution
 from faceaffect.bench.simulated_camera import CameraRound
-from faceaffect.bench.stage_timing import StageRound
+from faceaffect.bench.stage_timing import Span, StageRound
 from faceaffect.bench.workload import Workload
 from faceaffect.system.durable_file import write_file
 
 FORMAT: Final = "faceaffect bench"
-VERSION: Final = 2
+VERSION: Final = 3
 _DECIMALS: Final = 5
 
 _Part = TypeVar("_Part")
@@ -31,12 +32,15 @@ class Round:
     """One measurement of one configuration in a new process.
 
     `camera` is keyed by frame rate; `reference_ms` is the time of the reference workload, by clock.
+    `bounded_fps` is the highest frame rate that meets the latency bound of the settings; None if
+    there is no bound.
     """
 
     stages: StageRound
     cold_start: ColdStart
     reference_ms: dict[str, float]
     camera: dict[str, CameraRound] = field(default_factory=dict)
+    bounded_fps: float | None = None
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Round:
@@ -46,10 +50,14 @@ class Round:
             KeyError, TypeError, ValueError, AttributeError: The object has another form.
         """
         return cls(
-            stages=_from_fields(StageRound, raw["stages"]),
+            stages=_from_fields(
+                StageRound,
+                {**raw["stages"], "spans": [Span(*span) for span in raw["stages"]["spans"]]},
+            ),
             cold_start=_from_fields(ColdStart, raw["cold_start"]),
             reference_ms={str(clock): float(ms) for clock, ms in raw["reference_ms"].items()},
             camera={fps: _from_fields(CameraRound, one) for fps, one in raw["camera"].items()},
+            bounded_fps=None if raw["bounded_fps"] is None else float(raw["bounded_fps"]),
         )
 
 
@@ -68,6 +76,13 @@ class Result:
         return Distribution.from_rounds(
             [one.stages.clocks.get(clock, {}).get(stage, []) for one in self.rounds]
         )
+
+    def intervals(
+        self, clock: str, stage: str, percentiles: tuple[int, ...] = (50, 99)
+    ) -> dict[int, tuple[float, float]]:
+        """Return bootstrap confidence intervals of percentiles; empty if there are no samples."""
+        samples = [one.stages.clocks.get(clock, {}).get(stage, []) for one in self.rounds]
+        return percentile_intervals(samples, percentiles)
 
     def camera_latency(self, fps: str) -> Distribution:
         """Return the latencies of a simulated camera over all rounds."""
@@ -151,6 +166,7 @@ def _result(raw: dict[str, Any]) -> Result:
         stages = dict(one["stages"])
         if not isinstance(stages.pop("energy_source", ""), str):
             raise TypeError("expected energy_source to be text")
+        stages["spans"] = [list(Span(*span)[1:]) for span in stages["spans"]]
         _require_numbers({**one, "stages": stages})
     workload = dict(raw["workload"])
     workload["size"] = tuple(workload["size"])

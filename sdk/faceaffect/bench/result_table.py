@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from faceaffect.bench.compare import Change, Comparison, Verdict
+from faceaffect.bench.latency_bound import LatencyBound
 from faceaffect.bench.metrics import CLOCK_NAMES, Metric, metrics_of
 from faceaffect.bench.percentiles import Distribution
 from faceaffect.bench.record import Record, Result
@@ -32,6 +34,8 @@ def print_record(record: Record, console: Console) -> None:
     """Print the tables of every configuration."""
     for result in record.results:
         console.print(Text(result.configuration.key, style="bold"))
+        slo = str(record.settings.get("slo") or "")
+        console.print(Text(headline(result, slo), style="bold green"), soft_wrap=True)
         console.print(Text(describe(result), style="dim"), soft_wrap=True)
         for clock in result.rounds[0].stages.clocks:
             console.print(_stage_table(result, clock))
@@ -42,6 +46,34 @@ def print_record(record: Record, console: Console) -> None:
     console.print(Text(TOTAL_NOTE, style="dim"))
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"))
+
+
+def headline(result: Result, slo: str = "") -> str:
+    """Return the main metrics in one line, with 95 % bootstrap intervals.
+
+    Args:
+        result: Result of one configuration.
+        slo: Latency bound of the settings, such as `p99=10ms`; empty if there is none.
+    """
+    total = result.distribution("wall", TOTAL)
+    if not total.count:
+        return ""
+    intervals = result.intervals("wall", TOTAL)
+
+    def with_interval(value: float, percentile: int) -> str:
+        low, high = (format_number(bound) for bound in intervals[percentile])
+        return f"{format_number(value)} ms (95 % interval {low} to {high})"
+
+    fps = np.median([one.stages.throughput_fps for one in result.rounds])
+    text = (
+        f"median {with_interval(total.p50, 50)} per frame, p99 {with_interval(total.p99, 99)}, "
+        f"{format_number(float(fps))} frames per second"
+    )
+    bounded = [one.bounded_fps for one in result.rounds if one.bounded_fps is not None]
+    if bounded:
+        bound = LatencyBound.parse(slo)
+        text += f", camera of up to {np.median(bounded):.0f} fps with {bound}"
+    return text
 
 
 def describe(result: Result) -> str:

@@ -26,7 +26,9 @@ class RoundRequest:
     """Parameters of one round.
 
     `configuration` is JSON; `camera_fps` are the rates of simulated cameras of `camera_s` seconds
-    each; the process is pinned to `cores`, if there are any.
+    each; the process is pinned to `cores`, if there are any. With `slo`, such as `p99=10ms`, the
+    highest frame rate within this bound is searched for. `keeps_spans` is whether the round holds
+    the times of every stage of every frame.
     """
 
     configuration: dict[str, Any]
@@ -38,6 +40,8 @@ class RoundRequest:
     camera_s: float
     folder: str
     cores: list[int]
+    slo: str = ""
+    keeps_spans: bool = False
 
 
 def run_round(request: RoundRequest, on_progress: Callable[[str], None]) -> dict[str, Any]:
@@ -155,6 +159,7 @@ def _measure(request: RoundRequest, pipelines: list[Any], threads: int) -> dict[
         fps=request.fps,
         folder=Path(request.folder),
         device=pipelines[0].describe()["device"],
+        keeps_spans=request.keeps_spans,
     )
     stages = measure_stages(pipelines, plan)
     for clock, decode_ms in decoding.items():
@@ -165,7 +170,26 @@ def _measure(request: RoundRequest, pipelines: list[Any], threads: int) -> dict[
         _send(step=f"camera at {fps:g} fps")
         count = max(1, round(request.camera_s * fps))
         cameras[f"{fps:g}"] = asdict(measure_cameras(pipelines, frames, fps, count, request.warmup))
-    return {"stages": asdict(stages), "camera": cameras, "reference_ms": reference_ms}
+    return {
+        "stages": asdict(stages),
+        "camera": cameras,
+        "reference_ms": reference_ms,
+        "bounded_fps": _bounded_fps(request, pipelines, frames) if request.slo else None,
+    }
+
+
+def _bounded_fps(request: RoundRequest, pipelines: list[Any], frames: list[Any]) -> float:
+    from faceaffect.bench.latency_bound import LatencyBound, highest_frame_rate
+    from faceaffect.bench.simulated_camera import CameraRound, measure_cameras
+
+    bound = LatencyBound.parse(request.slo)
+
+    def measure(fps: float) -> CameraRound:
+        _send(step=f"{bound}, camera at {fps:.0f} fps")
+        count = max(bound.min_frames, round(request.camera_s * fps))
+        return measure_cameras(pipelines, frames, fps, count, request.warmup)
+
+    return highest_frame_rate(bound, measure)
 
 
 if __name__ == "__main__":

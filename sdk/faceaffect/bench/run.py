@@ -25,6 +25,7 @@ INTERRUPTED: Final = "interrupted"
 STOPPED: Final = "stopped"
 _MAX_FACE_COUNT_ERROR: Final = 0.02
 _MIN_MEAN_FACES: Final = 0.5
+_BOUND_STEPS: Final = 10  # frame rates that a search for a latency bound measures, about
 
 Progress = Callable[[str], None]
 """Called with the name of each step as it begins."""
@@ -32,7 +33,11 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class BenchSettings:
-    """Options shared by all configurations; `source` None: synthetic faces."""
+    """Options shared by all configurations.
+
+    `source` None: synthetic faces. `slo`: a latency bound such as `p99=10ms` for which the highest
+    frame rate is searched. `trace`: whether the first round keeps the times of every stage.
+    """
 
     source: str | None = None
     frames: int = 200
@@ -41,10 +46,13 @@ class BenchSettings:
     camera_fps: tuple[float, ...] = (30.0, 60.0)
     camera_s: float = 2.0
     pin_cores: bool = False
+    slo: str = ""
+    trace: bool = False
 
     def steps(self, configurations: int) -> int:
-        """Return the number of calls of `Progress` in a run."""
-        return configurations * (1 + self.rounds * (2 + len(self.camera_fps)))
+        """Return the number of calls of `Progress` in a run; about, with a latency bound."""
+        searches = _BOUND_STEPS if self.slo else 0
+        return configurations * (1 + self.rounds * (2 + len(self.camera_fps) + searches))
 
 
 def run_bench(
@@ -163,6 +171,8 @@ def measure_round(
         camera_s=settings.camera_s,
         folder=str(folder),
         cores=_cores(result.configuration) if settings.pin_cores else [],
+        slo=settings.slo,
+        keeps_spans=settings.trace and not result.rounds,
     )
     return Round.from_json(run_round(request, on_progress))
 

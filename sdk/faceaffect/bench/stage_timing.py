@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from faceaffect.bench.cuda_driver import CudaDriver, EventClock
 from faceaffect.bench.energy import EnergyMeter
@@ -32,6 +32,16 @@ Clocks = dict[str, dict[str, list[float]]]
 """Milliseconds per frame, by clock and stage."""
 
 
+class Span(NamedTuple):
+    """A stage of one frame by the wall clock, in microseconds from the first frame of its pass."""
+
+    stage: str
+    stream: int
+    frame: int
+    begin_us: float
+    duration_us: float
+
+
 @dataclass(slots=True)
 class StageRound:
     """Samples of one round.
@@ -39,6 +49,7 @@ class StageRound:
     `throughput_fps` is that of all streams together, `cpu_ms` the CPU time of all threads per
     frame, `detector_runs` the number of frames in which the detector ran. `energy_mj` is the energy
     per frame of what `energy_source` covers, idle power included; None if it cannot be read.
+    `spans` are those of the wall clock's pass if a trace was asked for.
     """
 
     clocks: Clocks = field(default_factory=dict)
@@ -48,6 +59,7 @@ class StageRound:
     detector_runs: int = 0
     energy_mj: float | None = None
     energy_source: str = ""
+    spans: list[Span] = field(default_factory=list)
 
 
 def time_decoding(path: str, count: int) -> tuple[list[Frame], Clocks]:
@@ -88,6 +100,7 @@ class StagePlan:
     fps: float
     folder: Path
     device: str = "cpu"
+    keeps_spans: bool = False
 
 
 def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound:
@@ -125,7 +138,18 @@ def measure_stages(pipelines: Sequence[Pipeline], plan: StagePlan) -> StageRound
         detector_runs=sum(stream.detector_runs for stream in wall),
         energy_mj=None if energy.joules is None else 1e3 * energy.joules / all_frames,
         energy_source=energy.source,
+        spans=_spans(wall) if plan.keeps_spans else [],
     )
+
+
+def _spans(streams: Sequence[_Stream]) -> list[Span]:
+    first_ns = min(stream.begin[0] for stream in streams)
+    return [
+        Span(stage, stream.number, frame, (begin_ns - first_ns) / 1e3, (end_ns - begin_ns) / 1e3)
+        for stream in streams
+        for frame, times in enumerate(stream.spans_ns)
+        for stage, begin_ns, end_ns in times
+    ]
 
 
 def _run_pass(pipelines: Sequence[Pipeline], plan: StagePlan, clock: str) -> list[_Stream]:
@@ -167,6 +191,7 @@ class _Stream:
         clock: str,
         signals: tuple[threading.Barrier, threading.Event],
     ) -> None:
+        self.number = number
         self._pipeline = pipeline
         self._plan = plan
         self._clock = clock
@@ -175,6 +200,7 @@ class _Stream:
         self._stage_ns: list[dict[str, int]] = []
         self._write_ns: list[int] = []
         self.samples: Clocks = {}
+        self.spans_ns: list[list[tuple[str, int, int]]] = []
         self.num_faces = 0
         self.detector_runs = 0
         self.begin = (0, 0)
@@ -221,8 +247,12 @@ class _Stream:
         faces, affect = self._pipeline.analyze(frame)
         begin_ns = host.now()
         sink.write(frame, faces, affect)
-        self._write_ns.append(host.now() - begin_ns)
-        self._stage_ns.append(self._pipeline.stage_timer.elapsed_ns[self._clock])
+        end_ns = host.now()
+        self._write_ns.append(end_ns - begin_ns)
+        timer = self._pipeline.stage_timer
+        self._stage_ns.append(timer.elapsed_ns[self._clock])
+        if self._plan.keeps_spans and self._clock == WALL.name:
+            self.spans_ns.append([*timer.spans(), (WRITE, begin_ns, end_ns)])
         self.num_faces += len(faces)
 
     def _collect_samples(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from faceaffect.cli.grouped_help import sections
-from faceaffect.cli.list_option import comma_separated, frame_sizes
+from faceaffect.cli.list_option import comma_separated, frame_sizes, percentage
 from faceaffect.cli.shared_options import (
     DETECTOR_CHOICES,
     detector_model_option,
@@ -20,7 +20,8 @@ _EXAMPLES: Final = """\b
 Examples:
   faceaffect bench
   faceaffect bench clip.mp4 --size 640x360,1920x1080 --num-faces 1,4 --save-json a.json
-  faceaffect bench --compare a.json b.json"""
+  faceaffect bench --slo p99=10ms --save-html bench.html
+  faceaffect bench --compare a.json b.json --fail-above 5%"""
 
 
 _SECTIONS: Final = {
@@ -47,7 +48,18 @@ _SECTIONS: Final = {
         "--camera-seconds",
         "--no-camera",
         "--pin-cores",
+        "--slo",
     ),
+    "Output": (
+        "--save-json",
+        "--save-html",
+        "--save-csv",
+        "--save-markdown",
+        "--save-trace",
+        "--overwrite",
+        "--quiet",
+    ),
+    "Saved records": ("--load", "--compare", "--fail-above", "--schema"),
 }
 
 
@@ -177,6 +189,12 @@ _SECTIONS: Final = {
     "--pin-cores", is_flag=True, help="Pin to as few CPU cores as threads and streams need."
 )
 @click.option(
+    "--slo",
+    metavar="BOUND",
+    help="Find the highest frame rate within a latency bound, such as p99=10ms; a dropped frame "
+    "is never in time.",
+)
+@click.option(
     "--save-json",
     type=click.Path(dir_okay=False),
     metavar="FILE",
@@ -187,6 +205,24 @@ _SECTIONS: Final = {
     type=click.Path(dir_okay=False),
     metavar="FILE",
     help="Save an HTML report with plots.",
+)
+@click.option(
+    "--save-csv",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Save the metrics as CSV.",
+)
+@click.option(
+    "--save-markdown",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Save the tables as Markdown.",
+)
+@click.option(
+    "--save-trace",
+    type=click.Path(dir_okay=False),
+    metavar="FILE.json",
+    help="Save every stage of the first round as a trace for Perfetto or chrome://tracing.",
 )
 @click.option("--overwrite", is_flag=True, help="Overwrite existing files.")
 @click.option(
@@ -202,6 +238,13 @@ _SECTIONS: Final = {
     metavar="A.json B.json",
     help="Compare two saved records.",
 )
+@click.option(
+    "--fail-above",
+    callback=percentage,
+    metavar="PERCENT",
+    help="With --compare: exit with 1 if a metric is worse by more than this, such as 5%.",
+)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of records.")
 @click.option("--quiet", is_flag=True, help="Print no progress bar and no tables.")
 def bench(**options: object) -> int:
     """Measure the performance of the pipeline on this machine.

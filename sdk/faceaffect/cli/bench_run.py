@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,24 +20,35 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from faceaffect.bench.compare import compare_records
+from faceaffect.bench.compare import Comparison, compare_records
 from faceaffect.bench.configuration import BenchError, Configuration, span_grid
+from faceaffect.bench.latency_bound import LatencyBound
 from faceaffect.bench.record import Record
+from faceaffect.bench.record_schema import record_schema
 from faceaffect.bench.result_table import print_comparison, print_record
 from faceaffect.bench.run import INTERRUPTED, STOPPED, BenchSettings, run_bench
+from faceaffect.bench.tables import write_csv, write_markdown
+from faceaffect.bench.trace import write_trace
 from faceaffect.cli import signals
 from faceaffect.cli.shared_options import YUNET, check_detector_model
 
+_OUTPUTS: Final = ("save_json", "save_html", "save_csv", "save_markdown", "save_trace")
 _PIPE_WIDTH: Final = 160  # columns where no terminal sets the width
 
 
 def run_command(options: Mapping[str, Any]) -> int:
     """Run the command with its parsed options and return the exit code."""
     console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    if options["schema"]:
+        click.echo(json.dumps(record_schema(), indent=1))
+        return 0
+    if options["fail_above"] is not None and not options["compare"]:
+        raise click.UsageError("--fail-above needs --compare A.json B.json")
     if options["compare"]:
         before, after = (Record.load_file(Path(name)) for name in options["compare"])
-        print_comparison(compare_records(before, after), console)
-        return 0
+        comparison = compare_records(before, after)
+        print_comparison(comparison, console)
+        return _gate(comparison, options["fail_above"])
     _check_outputs(options)
     if options["load"]:
         record = Record.load_file(Path(options["load"]))
@@ -44,10 +56,7 @@ def run_command(options: Mapping[str, Any]) -> int:
         record = _measure(_configurations(options), _settings(options), options["quiet"])
     if options["save_json"]:
         record.save(Path(options["save_json"]))
-    if options["save_html"]:
-        from faceaffect.bench.html_report import write_report
-
-        write_report(record, Path(options["save_html"]))
+    _save(record, options)
     if not options["quiet"]:
         print_record(record, console)
     if options["load"] or not record.incomplete:
@@ -55,6 +64,30 @@ def run_command(options: Mapping[str, Any]) -> int:
     click.echo(f"not all rounds were measured: {record.incomplete}", err=True)
     exit_codes = {INTERRUPTED: signals.INTERRUPTED, STOPPED: signals.TERMINATED}
     return exit_codes.get(record.incomplete, signals.FAILURE)
+
+
+def _gate(comparison: Comparison, percent: float | None) -> int:
+    """Return the exit code of a comparison: failure if a metric is worse by more than `percent`."""
+    if percent is None:
+        return 0
+    regressions = comparison.regressions(percent)
+    for line in regressions:
+        click.echo(f"worse by more than {percent:g} %: {line}", err=True)
+    return signals.FAILURE if regressions else 0
+
+
+def _save(record: Record, options: Mapping[str, Any]) -> None:
+    """Write the record in every form that was asked for besides its own."""
+    if options["save_csv"]:
+        write_csv(record, Path(options["save_csv"]))
+    if options["save_markdown"]:
+        write_markdown(record, Path(options["save_markdown"]))
+    if options["save_trace"]:
+        write_trace(record, Path(options["save_trace"]))
+    if options["save_html"]:
+        from faceaffect.bench.html_report import write_report
+
+        write_report(record, Path(options["save_html"]))
 
 
 def _configurations(options: Mapping[str, Any]) -> list[Configuration]:
@@ -89,12 +122,14 @@ def _settings(options: Mapping[str, Any]) -> BenchSettings:
         camera_fps=() if options["no_camera"] else options["camera_fps"],
         camera_s=options["camera_seconds"],
         pin_cores=options["pin_cores"],
+        slo=options["slo"] or "",
+        trace=bool(options["save_trace"]),
     )
 
 
 def _check_outputs(options: Mapping[str, Any]) -> None:
     """Check all output paths before time is spent on measuring."""
-    for option in ("save_json", "save_html"):
+    for option in _OUTPUTS:
         if not options[option]:
             continue
         path = Path(options[option])
@@ -105,6 +140,8 @@ def _check_outputs(options: Mapping[str, Any]) -> None:
             raise BenchError(
                 f"{path}: the folder {folder} does not exist; create it or choose another"
             )
+    if options["slo"]:
+        LatencyBound.parse(options["slo"])
     if options["save_html"]:
         from faceaffect.bench.html_report import check_packages
 

@@ -1,4 +1,4 @@
-"""Click callbacks for comma-separated option values, such as `1,2,4` or `640x360,1920x1080`."""
+"""Click callbacks for option values: lists such as `1,2,4` or `640x360,1920x1080`, and `5%`."""
 
 from __future__ import annotations
 
@@ -82,3 +82,18 @@ def frame_sizes(
             )
         sizes.append((int(width), int(height)))
     return tuple(dict.fromkeys(sizes))
+
+
+def percentage(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> float | None:
+    """Parse a percentage such as `5%` or `5`; None if the option was not passed."""
+    if text is None:
+        return None
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise click.BadParameter(f"expected a percentage such as 5%, got {text!r}")
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from faceaffect.detectors.face_verifier import OnetVerifier
 from faceaffect.detectors.names import DETECTOR_FILE, DIGEST_SUFFIX
 from faceaffect.detectors.read_network import read_network
 from faceaffect.detectors.resize_image import resize_to_bgr
-from faceaffect.types import BoolArray, FloatArray, Frame
+from faceaffect.types import BoolArray, FloatArray, Frame, PixelFormat
 
 if TYPE_CHECKING:
     from faceaffect.backends.cuda_detector_runner import CudaDetectorRunner, DetectorInput
@@ -49,6 +50,8 @@ _DARK_MEAN: Final = 50.0
 _LIT_MEAN: Final = 100.0
 _MAX_GAIN: Final = 6.0
 """Images with a mean below `_DARK_MEAN` gray levels are brightened to `_LIT_MEAN`."""
+
+_SAMPLE_STEP: Final = 8  # pixels between those of which the brightness is taken on the GPU path
 
 _GRAY: Final[int] = 128
 _MAX_CANDIDATES: Final[int] = 64
@@ -110,12 +113,16 @@ class FastFaceDetector(Detector):
 
     def detect(self, frame: Frame, *, full_resolution: bool = True) -> Detections:
         """Detect faces; see `Detector.detect`."""
-        longest, shortest = (f(frame.width_px, frame.height_px) for f in (max, min))
-        is_long = longest > _MAX_ASPECT * shortest
-        if full_resolution and is_long and self._input_side_px(frame, longest) > self._longest_px:
+        if full_resolution and self.needs_strips(frame):
             return _merge([self._detect(frame, self._longest_px), self._detect_strips(frame)])
         limits = self._side_limits_px(frame, full_resolution)
         return _merge([self._detect(frame, limit) for limit in limits])
+
+    def needs_strips(self, frame: Frame) -> bool:
+        """Return whether a frame is so long that small faces would vanish in one image of it."""
+        longest, shortest = (f(frame.width_px, frame.height_px) for f in (max, min))
+        is_long = longest > _MAX_ASPECT * shortest
+        return is_long and self._input_side_px(frame, longest) > self._longest_px
 
     def verify(self, frame: Frame, crop_to_frame: FloatArray) -> BoolArray:
         """Confirm new faces with O-Net; see `Detector.verify`."""
@@ -163,9 +170,10 @@ class FastFaceDetector(Detector):
         return backend.open_detector_runner(self.name, self._network, sides_px, normalization)
 
     def input_sizes(self, frame: Frame, full_resolution: bool) -> list[DetectorInput]:
-        """Input of each run on `frame`."""
+        """Input of each run on `frame`; a frame in GPU memory is never brightened."""
         from faceaffect.backends.cuda_detector_runner import DetectorInput
 
+        gain = _coarse_gain(frame) if isinstance(frame, Frame) else 1.0
         sizes = []
         for limit in self._side_limits_px(frame, full_resolution):
             longest_px = max(frame.height_px, frame.width_px)
@@ -174,7 +182,7 @@ class FastFaceDetector(Detector):
                 max(1, round(side / scale)) for side in (frame.height_px, frame.width_px)
             )
             rows, columns = (max(2, -(-side // STRIDE_PX)) * STRIDE_PX for side in (height, width))
-            sizes.append(DetectorInput(rows, columns, height, width, scale))
+            sizes.append(DetectorInput(rows, columns, height, width, scale, gain))
         return sizes
 
     def decode_outputs(self, outputs: list[tuple[FloatArray, float]]) -> Detections:
@@ -192,7 +200,7 @@ class FastFaceDetector(Detector):
         height, width = image.shape[:2]
         rows, columns = (-(-side // STRIDE_PX) * STRIDE_PX for side in (height, width))
         canvas = self._buffers.get("canvas", (1, rows, columns, 3))
-        gain = _exposure_gain(image)
+        gain = _exposure_gain(float(np.mean(cv2.mean(image)[:3])))
         padding = round(_GRAY / gain)
         canvas[0, height:] = padding
         canvas[0, :, width:] = padding
@@ -204,10 +212,21 @@ class FastFaceDetector(Detector):
         return kernels.normalize(canvas, mean, std, out=out)
 
 
-def _exposure_gain(image: NDArray[np.uint8]) -> float:
-    """How many times brighter a dark image should be; 1 for any other."""
-    mean = float(np.mean(cv2.mean(image)[:3]))
+def _exposure_gain(mean: float) -> float:
+    """How many times brighter an image with this mean should be; 1 unless it is dark."""
     return 1.0 if mean >= _DARK_MEAN else min(_LIT_MEAN / max(mean, 1.0), _MAX_GAIN)
+
+
+def _coarse_gain(frame: Frame) -> float:
+    """Return the gain by a sample of the pixels, as a power of the root of 2.
+
+    Inputs of few gains share their buffers and graphs.
+    """
+    rows = frame.pixels[: frame.height_px : _SAMPLE_STEP, ::_SAMPLE_STEP]  # luma or colors
+    mean = float(rows.mean())
+    if frame.pixel_format in (PixelFormat.I420, PixelFormat.NV12):
+        mean = (mean - frame.color.coefficients[0]) * frame.color.luma_scale
+    return float(2 ** (round(2 * math.log2(_exposure_gain(mean))) / 2))
 
 
 def _check_digest(content: bytes, path: Path) -> None:

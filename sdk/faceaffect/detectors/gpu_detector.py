@@ -17,7 +17,10 @@ log = logging.getLogger("faceaffect")
 
 
 class GpuFaceDetector(BackgroundDetector):
-    """Network of a `FastFaceDetector` as an engine; its verifier stays on the CPU."""
+    """Network of a `FastFaceDetector` as an engine; its verifier stays on the CPU.
+
+    Panoramas, which are searched in strips, are left to the CPU.
+    """
 
     is_fast = True
 
@@ -26,15 +29,22 @@ class GpuFaceDetector(BackgroundDetector):
         self._detector = detector
         self._runner = runner
         self._scales: list[float] = []
+        self._found: Detections | None = None
 
     def start(self, frame: Frame, *, full_resolution: bool = True) -> None:
         """Queue a run; see `BackgroundDetector.start`."""
+        if full_resolution and self._detector.needs_strips(frame):
+            self._found = self._detector.detect(frame)
+            return
         sizes = self._detector.input_sizes(frame, full_resolution)
         self._runner.start(frame, sizes)
         self._scales = [size.scale for size in sizes]
 
     def finish(self) -> Detections:
         """Wait for the run; see `BackgroundDetector.finish`."""
+        if self._found is not None:
+            found, self._found = self._found, None
+            return found
         outputs = self._runner.finish()
         return self._detector.decode_outputs(
             [(maps[0], scale) for maps, scale in zip(outputs, self._scales, strict=True)]

@@ -107,3 +107,12 @@ class StageTimer:
             for stage, interval_ns in zip(self._stages, intervals_ns, strict=False):
                 elapsed_ns[stage] += interval_ns
             self.elapsed_ns[clock.name] = elapsed_ns
+
+    def spans(self) -> list[tuple[str, Any, Any]]:
+        """Return (stage, begin, end) of the last frame on the first clock, in time order."""
+        stamps = self._stamps[0] if self._stamps else []
+        return [
+            (stage, begin, end)
+            for stage, (begin, end) in zip(self._stages, pairwise(stamps), strict=False)
+            if end > begin
+        ]

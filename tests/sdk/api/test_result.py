@@ -14,6 +14,7 @@ import pytest
 
 import faceaffect as fa
 from faceaffect.cli.command_line import faceaffect as command
+from faceaffect.drawing.palette import EXPRESSION_COLORS
 
 REQUIRES = ("matplotlib", "jinja2")
 
@@ -134,7 +135,7 @@ def test_notebook_html_is_well_formed_and_shows_the_smile(result: fa.Result) -> 
     texts = ["".join(one.itertext()) for one in svg.iter("text")]
     assert "AU12" in texts
     colors = {one.get("fill") for one in svg.iter("rect")}
-    assert {"#f0b429", "#ea580c"} <= colors, "happiness, and an active AU"
+    assert {EXPRESSION_COLORS[4], "#ea580c"} <= colors, "happiness, and an active AU"
     top, bottom, left, right = 0.0, 500.0, 0.0, 720.0
     for one in svg.iter("rect"):
         assert left <= float(one.get("x", -1))

@@ -176,3 +176,19 @@ def test_compare_records_notes_other_differences() -> None:
     assert "processor: synthetic -> another" in notes
     assert "frames: 40 -> 9" in notes
     assert "second record: a <note>" in notes
+
+
+def test_regressions_are_metrics_worse_by_more_than_the_limit() -> None:
+    before, after = synthetic_record(1.0, seed=1), synthetic_record(1.2, seed=2)
+    comparison = compare_records(before, after)
+    assert not compare_records(after, before).regressions(5)
+    worse = comparison.regressions(5)
+    assert any("total p50, wall" in line and "+" in line for line in worse)
+    assert any("throughput from memory" in line and "-" in line for line in worse)
+    assert not comparison.regressions(50)
+
+
+def test_regressions_of_too_few_rounds_raise() -> None:
+    records = (synthetic_record(1.0, rounds=2), synthetic_record(2.0, rounds=2, seed=1))
+    with pytest.raises(BenchError, match="--rounds 5"):
+        compare_records(*records).regressions(5)

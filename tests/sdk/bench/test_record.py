@@ -10,7 +10,7 @@ import pytest
 from benchmarks.synthetic_records import FRAMES, synthetic_record
 from faceaffect.bench.configuration import BenchError, Configuration, span_grid
 from faceaffect.bench.metrics import metrics_of
-from faceaffect.bench.record import Record
+from faceaffect.bench.record import VERSION, Record
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_record_save_and_load_round_trips(saved: Path) -> None:
 
 def test_record_summary_matches_samples(saved: Path) -> None:
     raw = json.loads(saved.read_text())
-    assert (raw["format"], raw["version"]) == ("faceaffect bench", 2)
+    assert (raw["format"], raw["version"]) == ("faceaffect bench", VERSION)
     (result,) = raw["results"]
     every = np.concatenate([one["stages"]["clocks"]["cpu"]["network"] for one in result["rounds"]])
     summary = result["summary"]["clocks"]["cpu"]["network"]
@@ -62,7 +62,7 @@ def test_record_summary_matches_samples(saved: Path) -> None:
     ("change", "message"),
     [
         ({"format": "other"}, "got other JSON"),
-        ({"version": 99}, "expected version 2, got 99"),
+        ({"version": 99}, f"expected version {VERSION}, got 99"),
         ({"results": [{}]}, "damaged"),
         ({"machine": None}, "damaged"),
         ({"machine_load": {"cores": 2}}, "damaged"),

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench import run as bench_run
 from faceaffect.bench.configuration import Configuration
-from faceaffect.bench.record import Record, Result, Round
+from faceaffect.bench.record import VERSION, Record, Result, Round
 from faceaffect.cli import main
 from tests.sdk.tiny_bundle import write_tiny_bundle
 
@@ -276,7 +276,7 @@ def test_bench_existing_record_is_kept_unless_overwrite(
     assert "--overwrite" in capsys.readouterr().err
     assert (out.read_text(), measured) == ("precious", [])
     assert bench(*options, "--overwrite") == 0
-    assert json.loads(out.read_text())["version"] == 2
+    assert json.loads(out.read_text())["version"] == VERSION
 
 
 @pytest.fixture
@@ -352,3 +352,48 @@ def test_bench_interrupted_in_first_round_writes_nothing(
     monkeypatch.setattr(bench_run, "measure_round", interrupt)
     assert bench(DEMO, "--frames", "2", "--model", tiny, "--save-json", tmp_path / "a.json") == 130
     assert not (tmp_path / "a.json").exists()
+
+
+def test_bench_compare_fails_above_the_limit(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fast, slow = tmp_path / "fast.json", tmp_path / "slow.json"
+    synthetic_record(1.0, seed=1).save(fast)
+    synthetic_record(1.2, seed=2).save(slow)
+    assert bench("--compare", fast, slow, "--fail-above", "5%") == 1
+    assert "worse by more than 5 %: " in capsys.readouterr().err
+    assert bench("--compare", slow, fast, "--fail-above", "5%") == 0
+    assert bench("--compare", fast, slow, "--fail-above", "60") == 0
+    assert bench("--compare", fast, slow) == 0
+    assert bench("--fail-above", "5%") == 2
+    assert bench("--compare", fast, slow, "--fail-above", "five") == 2
+
+
+def test_bench_bound_and_trace_are_measured(
+    bench: Bench, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = {kind: tmp_path / f"a.{kind}" for kind in ("json", "csv", "md")}
+    few = ("--frames", "6", "--warm-up", "2", "--camera-seconds", "0.1", "--rounds", "1")
+    saved = ("--save-csv", out["csv"], "--save-markdown", out["md"])
+    trace = ("--save-trace", tmp_path / "t.json", "--save-json", out["json"])
+    options = ("--model", tiny, "--size", "320x240", "--no-camera", "--slo", "p50=500ms")
+    assert bench(*few, *options, *saved, *trace) == 0
+    (result,) = Record.load_file(out["json"]).results
+    (one,) = result.rounds
+    assert one.bounded_fps is not None
+    assert one.bounded_fps > 50
+    frames = {span.frame for span in one.stages.spans}
+    assert frames == set(range(6))
+    for number in frames:
+        spans = [span for span in one.stages.spans if span.frame == number]
+        begins = [span.begin_us for span in spans]
+        assert begins == sorted(begins)
+        in_total = sum(span.duration_us for span in spans if span.stage != "write")
+        assert in_total / 1e3 == pytest.approx(one.stages.clocks["wall"]["total"][number], abs=1e-3)
+    assert all(path.stat().st_size for path in out.values())
+    assert "p50 at most 500 ms" in capsys.readouterr().out
+
+
+def test_bench_schema_is_printed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--schema") == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "Record of faceaffect bench"

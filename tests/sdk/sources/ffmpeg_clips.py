@@ -23,6 +23,14 @@ def ffmpeg(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def turn_video(plain: Path, degrees: int, out: Path) -> None:
+    """Copy a video and note that it is to be shown turned."""
+    try:
+        ffmpeg("-display_rotation", str(-degrees), "-i", plain, "-c", "copy", out)
+    except AssertionError:  # before version 6
+        ffmpeg("-i", plain, "-c", "copy", "-metadata:s:v", f"rotate={degrees}", out)
+
+
 def moving_pattern(size: str = "64x48", rate: str = "25", seconds: float = 1.0) -> list[str]:
     """Arguments of a moving, colored input."""
     return ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}"]
@@ -30,7 +38,7 @@ def moving_pattern(size: str = "64x48", rate: str = "25", seconds: float = 1.0) 
 
 def smooth_chroma(size: str = "64x48", seconds: float = 1.0) -> list[str]:
     """Arguments of a moving input whose chroma changes little from pixel to pixel."""
-    return [*moving_pattern(size, seconds=seconds), "-vf", "format=yuv420p,boxblur=0:0:16:3"]
+    return [*moving_pattern(size, seconds=seconds), "-vf", "format=yuv420p,boxblur=0:0:15:3"]
 
 
 def decoded_by_ffmpeg(path: Path, size_px: tuple[int, int], *filters: str) -> np.ndarray:

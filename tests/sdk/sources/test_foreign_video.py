@@ -18,6 +18,7 @@ from tests.sdk.sources.ffmpeg_clips import (
     needs_ffmpeg,
     probed_times_s,
     smooth_chroma,
+    turn_video,
 )
 
 pytestmark = needs_ffmpeg
@@ -90,7 +91,7 @@ def test_pixels_that_are_not_square_are_scaled(
 def test_rotated_video_is_shown_upright(tmp_path: Path, degrees: int) -> None:
     plain, path = tmp_path / "plain.mp4", tmp_path / "turned.mp4"
     ffmpeg(*moving_pattern("96x64", seconds=0.2), plain)
-    ffmpeg("-i", plain, "-c", "copy", "-metadata:s:v", f"rotate={degrees}", path)
+    turn_video(plain, degrees, path)
     assert_shows(path, (96, 64) if degrees == 180 else (64, 96))
     with open_source(path) as source:
         shown = to_bgr(next(iter(source)))
@@ -117,9 +118,10 @@ def test_colors_are_those_that_the_stream_declares(
     tmp_path: Path, pixel_format: str, matrix: str, color_range: str, codec: str
 ) -> None:
     path = tmp_path / "color.mkv"
-    scale = [] if matrix == "rgb" else [f"scale=out_color_matrix={matrix}:out_range={color_range}"]
+    name = matrix.removesuffix("nc")
+    scale = [] if matrix == "rgb" else [f"scale=out_color_matrix={name}:out_range={color_range}"]
     tags = [] if matrix == "rgb" else ["-colorspace", matrix, "-color_range", color_range]
-    filters = ",".join([*scale, f"format={pixel_format}"])
+    filters = ",".join(["format=bgr0", *scale, f"format={pixel_format}"])
     ffmpeg(*moving_pattern("96x64", seconds=0.2), "-vf", filters, "-c:v", codec, *tags, path)
     source_rgb = tmp_path / "rgb.mkv"
     ffmpeg(*moving_pattern("96x64", seconds=0.2), "-vf", "format=bgr0", "-c:v", "ffv1", source_rgb)
@@ -128,7 +130,8 @@ def test_colors_are_those_that_the_stream_declares(
     original = decoded_by_ffmpeg(source_rgb, (96, 64)).astype(int)
     if pixel_format == "gray":
         assert np.ptp(frames, axis=3).max() <= 1
-        original = np.repeat(original @ [[0.0722], [0.7152], [0.2126]], 3, axis=3)
+        # Versions of ffmpeg differ in the weights by which they make gray of colors.
+        original = decoded_by_ffmpeg(path, (96, 64)).astype(int)
     # A wrong matrix or range is off by 5 levels and more; coding itself by less.
     flat = np.median(np.abs(frames - original))
     assert flat <= 3

@@ -56,6 +56,9 @@ def frames_of_all_kinds(decoded: Frame) -> dict[str, Any]:
         "NV12": Frame(nv12, PixelFormat.NV12, color=color),
         "large": Frame(large, PixelFormat.BGR),
         "portrait": Frame(turned, PixelFormat.BGR),
+        "dark": Frame(bgr // 9, PixelFormat.BGR),
+        "dark I420": replace(decoded, pixels=16 + (luma - np.uint8(16)) // 9),
+        "panorama": Frame(cv2.hconcat([large, np.flip(large, 1), large]), PixelFormat.BGR),
         "BGR on the GPU": DeviceFrame(upload(bgr), PixelFormat.BGR),
         "NV12 on the GPU": DeviceFrame(
             (upload(luma), upload(interleaved)), PixelFormat.NV12, color=color
