@@ -29,8 +29,7 @@ from training.real_skin.threshold_faces import ThresholdFaces
 
 DEFAULT_THRESHOLD: Final = 0.5
 NEUTRAL_VOTES: Final = 0.8  # fraction of votes that makes a face clearly neutral
-MAX_FALSE_ALARMS: Final = 0.4  # active AUs on a neutral real face, on average
-RESTING_ALARMS: Final = 0.3  # the same on each further source of resting faces
+MAX_FALSE_ALARMS: Final = 0.3  # active AUs on a neutral real face, on average, for each source
 F1_SLACK: Final = 0.01
 """F1 on synthetic images that may be lost for a lower threshold: AUs of real faces score lower."""
 
@@ -86,8 +85,7 @@ def calibrate(
         synthetic_images: Folder of synthetic images.
         size_px: Side of the crops.
         people: RenderWild folder; not the one used for evaluation.
-        real_skin: Further labeled faces, and further resting faces: every source stays within
-            `RESTING_ALARMS`.
+        real_skin: Further labeled faces, and further sources of resting faces.
     """
     labeled = faces if synthetic_images is None else _threshold_faces(synthetic_images, people)
     if real_skin is not None:
@@ -104,10 +102,9 @@ def calibrate(
     net = fold_into_head(net, platt, temperature)
     is_neutral = faces.expression[:, EXPRESSION_NAMES.index("neutral")] >= NEUTRAL_VOTES
     neutral = platt.apply(au_logit)[is_neutral & (faces.expression_weight > 0)]
-    sources = {"neutral": (sigmoid(neutral), MAX_FALSE_ALARMS)}
+    sources = {"neutral": sigmoid(neutral)}
     for name, table in ({} if real_skin is None else real_skin.resting).items():
-        alarms = sigmoid(predict_faces(net, table, size_px)[0])
-        sources[f"resting ({name})"] = (alarms, RESTING_ALARMS)
+        sources[f"resting ({name})"] = sigmoid(predict_faces(net, table, size_px)[0])
     probability = sigmoid(predict_faces(net, labeled, size_px)[0])
     thresholds, limits = _limited_thresholds(probability, truth, known, sources)
     notes = [f"Expression temperature {temperature:.2f}.", *platt.notes, *limits]
@@ -119,43 +116,35 @@ def _limited_thresholds(
     probability: NDArray[np.float32],
     truth: NDArray[np.bool_],
     known: NDArray[np.bool_],
-    sources: Mapping[str, tuple[NDArray[np.float32], float]],
+    sources: Mapping[str, NDArray[np.float32]],
 ) -> tuple[tuple[float, ...], list[str]]:
-    """Returns thresholds that keep every source of neutral faces within its limit, and notes.
+    """Returns thresholds that keep every source of neutral faces within the limit, and notes.
 
-    `sources`: probabilities [M, 12] of neutral faces and the largest number of active AUs per
-    face, by name. The threshold of an AU is the highest that a source alone needs.
+    `sources`: probabilities [M, 12] of neutral faces by name.
     """
-    unlimited = _thresholds(
-        probability, truth, known, next(iter(sources.values()))[0], len(AU_NAMES)
-    )
-    each = [_thresholds(probability, truth, known, *source) for source in sources.values()]
-    thresholds = tuple(max(values) for values in zip(*each, strict=True))
-    raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
-    notes = []
-    for name, (values, limit) in sources.items() if raised else ():
-        active = float((values >= np.array(thresholds)).mean(axis=0).sum())
-        notes.append(
-            f"Thresholds raised so that a {name} real face shows {active:.2f} active AUs "
-            f"(limit {limit:g}): {', '.join(raised)}."
+
+    def choose(alarms: float) -> tuple[float, ...]:
+        return choose_low_false_alarm_thresholds(
+            probability,
+            truth,
+            list(sources.values()),
+            known,
+            alarms=[alarms] * len(sources),
+            least=MIN_THRESHOLD,
+            most=MAX_THRESHOLD,
+            slack=F1_SLACK,
         )
-    return thresholds, notes
 
-
-def _thresholds(
-    probability: NDArray[np.float32],
-    truth: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    neutral: NDArray[np.float32],
-    alarms: float,
-) -> tuple[float, ...]:
-    return choose_low_false_alarm_thresholds(
-        probability,
-        truth,
-        neutral,
-        known,
-        alarms=alarms,
-        least=MIN_THRESHOLD,
-        most=MAX_THRESHOLD,
-        slack=F1_SLACK,
+    thresholds, unlimited = choose(MAX_FALSE_ALARMS), choose(len(AU_NAMES))
+    raised = [name for name, a, b in zip(AU_NAMES, thresholds, unlimited, strict=True) if a > b]
+    if not raised:
+        return thresholds, []
+    active = (
+        f"{float((values >= np.array(thresholds)).mean(axis=0).sum()):.2f} on a {name} face"
+        for name, values in sources.items()
     )
+    note = (
+        f"Thresholds of {', '.join(raised)} raised so that at most {MAX_FALSE_ALARMS:g} AUs are "
+        f"active on average: {', '.join(active)}."
+    )
+    return thresholds, [note]

@@ -18,6 +18,10 @@ _FROM_BUNDLE: Final = (
     "trained on the sources below. That version goes back to random initialization and sources of "
     "the same kinds."
 )
+_ON_REAL_SKIN: Final = "synthetic images and known actions on real skin"
+_SOURCES: Final = (
+    " of each source: FER+, the darkest third of it, web photographs and generated faces"
+)
 _NOT_MEASURED: Final = "An early checkpoint for integration work: nothing was measured.\n"
 
 
@@ -69,16 +73,19 @@ def model_card(
     au_template = (
         "au_with_synthetic_images" if with_synthetic_images else "au_without_synthetic_images"
     )
-    origin = origin or Origin()
+    origin, limits = origin or Origin(), "au_limits"
     rows = load_template("synthetic_images_row") if with_synthetic_images else ""
     if origin.on_real_skin:
-        au_template = "au_on_real_skin"
+        au_template, limits = "au_on_real_skin", "au_limits_on_real_skin"
         rows += load_template("real_skin_row")
     return load_template("card").format(
         origin=origin.sentence(),
         synthetic_images=rows,
         notes=notes,
         au_truth=load_template(au_template).strip(),
+        au_limits=load_template(limits).strip(),
+        calibrated_on=_ON_REAL_SKIN if origin.on_real_skin else "synthetic images",
+        sources=_SOURCES if origin.on_real_skin else "",
         mapping=mapping,
         max_false_alarms=MAX_FALSE_ALARMS,
         min_threshold=MIN_THRESHOLD,

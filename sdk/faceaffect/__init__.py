@@ -4,7 +4,7 @@ Examples:
     >>> import faceaffect as fa
     >>> result = fa.analyze("clip.mp4")
     >>> result[59].faces[0].active_aus
-    ['AU6', 'AU12', 'AU25']
+    ['AU6', 'AU12']
 """
 
 from __future__ import annotations

@@ -176,6 +176,22 @@ def is_plausible_motion(
     return face_ops.is_plausible_motion(next_crop, crop_to_frame, center_px, width_px, height_px)
 
 
+def eye_openness(landmarks_xy: FloatArray) -> NDArray[np.float64]:
+    """Openness of the person's right and left eye [N, 2] of landmarks [N, 68, 2].
+
+    Mean distance of the eyelids relative to the width of the eye (eye aspect ratio, Soukupova and
+    Cech 2016): about 0.3 for open eyes, NaN for an eye without width.
+    """
+    eyes = landmarks_xy[:, 36:48].reshape(-1, 2, 6, 2).astype(np.float64)
+
+    def distance(a: int, b: int) -> NDArray[np.float64]:
+        return np.asarray(np.linalg.norm(eyes[:, :, a] - eyes[:, :, b], axis=-1))
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (distance(1, 5) + distance(2, 4)) / (2 * distance(0, 3))
+    return np.where(np.isfinite(ratio), ratio, np.nan)
+
+
 def iou(first: FloatArray, second: FloatArray) -> float:
     """Intersection over union of two boxes (x1, y1, x2, y2)."""
     low = np.maximum(first[:2], second[:2])

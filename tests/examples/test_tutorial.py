@@ -50,7 +50,7 @@ def test_result_shows_a_plot_and_its_progress_is_cleared(cells: list[Any]) -> No
 
 
 def test_cells_show_tables_figures_and_images(cells: list[Any]) -> None:
-    assert results(cells[1])[0]["text/plain"] == "('happiness', ['AU6', 'AU12', 'AU25'], 0.5)"
+    assert results(cells[1])[0]["text/plain"] == "('happiness', ['AU12'], 0.5)"
     assert results(cells[2])[0]["text/plain"] == "((180, 12), (180, 68, 2))"
     assert "<table" in results(cells[3])[0]["text/html"]
     assert "<table" in results(cells[4])[0]["text/html"]

@@ -8,6 +8,7 @@ probabilities for the spec of the bundle.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ MIN_SCALE: Final = 0.05
 TEMPERATURE_BOUNDS: Final = (0.05, 20.0)
 _GRID_STEP: Final = 0.005
 _MAX_PENALTY: Final = 100.0  # F1 of one AU per false alarm per neutral face
+_PENALTY_STEP: Final = 0.02  # relative above 1
 
 Logits = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -60,61 +62,76 @@ def choose_thresholds(
 def choose_low_false_alarm_thresholds(
     probability: NDArray[np.floating],
     truth: Flags,
-    neutral: NDArray[np.floating],
+    neutral: Sequence[NDArray[np.floating]],
     known: Flags | None = None,
     *,
-    alarms: float,
+    alarms: Sequence[float],
     least: float = 0.05,
     most: float = 0.95,
     slack: float = 0.0,
 ) -> tuple[float, ...]:
     """Returns thresholds [12] of the best mean F1 with limited false alarms on neutral faces.
 
-    If F1 alone would exceed the limit, each AU is penalized equally per false alarm, with the
-    smallest sufficient penalty (Everett 1963, generalized Lagrange multipliers), so thresholds rise
-    where F1 suffers least. Thresholds have steps of 0.005 and are `most` if nothing satisfies the
-    limit. An AU with few positives keeps 0.5, as in `choose_thresholds`, and its alarms count.
+    Each source of neutral faces has its own limit. While one exceeds it, false alarms on the source
+    that exceeds its limit most cost more, equally for all AUs (Everett 1963, generalized Lagrange
+    multipliers), so thresholds rise where F1 suffers least. Thresholds have steps of 0.005 and are
+    `most` if nothing satisfies the limits. An AU with few positives keeps 0.5, as in
+    `choose_thresholds`, and its alarms count.
 
     Args:
         probability: Probabilities [N, 12].
         truth: Labels [N, 12].
-        neutral: Probabilities [M, 12] of neutral faces.
+        neutral: Probabilities [M, 12] of the neutral faces of each source.
         known: Labeled cells [N, 12]; all if None.
-        alarms: Largest mean number of active AUs per neutral face.
+        alarms: Largest mean number of active AUs per neutral face of each source.
         least: Lower bound of the thresholds.
         most: Upper bound of the thresholds.
         slack: Choose the lowest threshold whose penalized F1 is at most this much below the best.
     """
     _check(probability, truth, known, len(AU_NAMES))
+    if len(neutral) != len(alarms):
+        raise ValueError(f"expected a limit for each of {len(neutral)} sources, got {len(alarms)}")
     grid = np.round(np.arange(least, most + 1e-9, _GRID_STEP), 4)
+    score, alarm_rate = _f1_and_alarms(probability, truth, known, neutral, grid)
+
+    def choose(penalty: NDArray[np.float64]) -> NDArray[np.int64]:
+        penalized = score - np.tensordot(penalty, alarm_rate, 1)
+        best = penalized.max(axis=1, keepdims=True)
+        return np.asarray((penalized >= best - max(slack, 1e-12)).argmax(axis=1))
+
+    def excess(index: NDArray[np.int64]) -> NDArray[np.float64]:
+        chosen = np.take_along_axis(alarm_rate, index[None, :, None], axis=2)
+        return np.asarray(chosen.sum(axis=(1, 2)) - np.asarray(alarms))
+
+    penalty = np.zeros(len(neutral))
+    while (over := excess(choose(penalty))).max(initial=0) > 0 and penalty.max() < _MAX_PENALTY:
+        penalty[over.argmax()] += max(_PENALTY_STEP, _PENALTY_STEP * penalty[over.argmax()])
+    return tuple(float(grid[index]) for index in choose(penalty))
+
+
+def _f1_and_alarms(
+    probability: NDArray[np.floating],
+    truth: Flags,
+    known: Flags | None,
+    neutral: Sequence[NDArray[np.floating]],
+    grid: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns F1 [12, T] and the alarm rates of the sources [S, 12, T] at thresholds [T]."""
     score = np.zeros((len(AU_NAMES), len(grid)))
-    alarm_rate = np.zeros_like(score)
+    alarm_rate = np.zeros((len(neutral), *score.shape))
     for k in range(len(AU_NAMES)):
         rows = slice(None) if known is None else known[:, k]
         on = truth[rows, k]
-        alarm_rate[k] = _fraction_from(neutral[:, k], grid)
-        if min(on.sum(), (~on).sum()) < LEAST_POSITIVES:
-            alarm_rate[k] = _fraction_from(neutral[:, k], np.array([DEFAULT_THRESHOLD]))
+        is_fixed = min(on.sum(), (~on).sum()) < LEAST_POSITIVES
+        steps = np.full_like(grid, DEFAULT_THRESHOLD) if is_fixed else grid
+        for source, values in enumerate(neutral):
+            alarm_rate[source, k] = _fraction_from(values[:, k], steps)
+        if is_fixed:
             score[k, np.abs(grid - DEFAULT_THRESHOLD) > _GRID_STEP / 2] = -np.inf
             continue
         hits = _fraction_from(probability[rows, k][on], grid) * on.sum()
         score[k] = 2 * hits / (_fraction_from(probability[rows, k], grid) * len(on) + on.sum())
-
-    def choose(penalty: float) -> NDArray[np.int64]:
-        penalized = score - penalty * alarm_rate
-        best = penalized.max(axis=1, keepdims=True)
-        return np.asarray((penalized >= best - max(slack, 1e-12)).argmax(axis=1))
-
-    def total_alarms(index: NDArray[np.int64]) -> float:
-        return float(np.take_along_axis(alarm_rate, index[:, None], axis=1).sum())
-
-    low, high = 0.0, _MAX_PENALTY
-    if total_alarms(choose(low)) <= alarms:
-        high = low
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if total_alarms(choose(middle)) <= alarms else (middle, high)
-    return tuple(float(grid[index]) for index in choose(high))
+    return score, alarm_rate
 
 
 def _fraction_from(

@@ -38,14 +38,14 @@ MEASURES: Final = (
 """Lengths relative to the rigid face; brows, corners and lids are positive upwards."""
 
 TAUGHT_BY: Final = {
-    "AU1": "height of the inner brow ends",
+    "AU1": "height of the inner brow ends; off only where they are low",
     "AU2": "height of the outer brows",
-    "AU4": "inner brow ends lower and closer to each other",
+    "AU4": "inner brow ends lower and closer to each other; off only where they are raised",
     "AU6": "lower lid raised together with a smile; otherwise untaught",
     "AU7": "narrow lid opening that is not a blink; low confidence",
     "AU10": "upper lip closer to the nose than the smile of the mouth corners explains",
     "AU12": "mouth corners raised and drawn apart",
-    "AU15": "mouth corners below the middle of the lips",
+    "AU15": "mouth corners below the middle of the lips; off only in broad smiles",
     "AU23": "off where lips are not thin; never on",
     "AU24": "thin red of closed lips",
     "AU25": "gap between the inner lips",
@@ -57,6 +57,8 @@ _MAX_YAW_DEG: Final = 30.0
 _MAX_PITCH_DEG: Final = 25.0
 _MIN_SPREAD: Final = 1e-4
 _MAD_TO_SIGMA: Final = 1.4826
+_BROW_AT_REST: Final = (-0.5, 1.0)  # height of the inner brow, in resting spreads
+_BROAD_SMILE: Final = 5.0  # lift and width of the mouth, in resting spreads
 _BLINK: Final = 0.45  # of the resting aperture, below which an eye counts as closed
 
 
@@ -204,10 +206,13 @@ def _mask(
 ) -> None:
     """Removes what the measures cannot tell, in place."""
     column = AU_NAMES.index
-    lip_gap = z[:, MEASURES.index("lip_gap")]
+    brow, lip_gap = (z[:, MEASURES.index(name)] for name in ("inner_brow", "lip_gap"))
     parted = lip_gap > 2
     closed_eyes = values[:, MEASURES.index("aperture")] < _BLINK * aperture
     smile = z[:, MEASURES.index("corner_lift")] + z[:, MEASURES.index("mouth_width")]
+    # A raiser and a depressor that act together leave the inner brow where it is.
+    weight[(target[:, column("AU1")] < 0.5) & (brow > _BROW_AT_REST[0]), column("AU1")] = 0
+    weight[(target[:, column("AU4")] < 0.5) & (brow < _BROW_AT_REST[1]), column("AU4")] = 0
     weight[closed_eyes, column("AU7")] = 0
     weight[closed_eyes, column("AU6")] = 0
     # Cheeks that rise without a smile do not show in the points.
@@ -216,8 +221,10 @@ def _mask(
     # Thin lips may be tightened or pressed: only pressing is taught.
     weight[target[:, column("AU23")] > 0, column("AU23")] = 0
     weight[smile > 3, column("AU23")] = 0
-    # The corners of parted lips say little of their depressor.
+    # The corners of parted lips say little of their depressor, and those of closed lips follow a
+    # raised chin: only a smile tells that they are not pulled down.
     weight[parted & (target[:, column("AU15")] > 0), column("AU15")] = 0
+    weight[(target[:, column("AU15")] < 0.5) & (smile < _BROAD_SMILE), column("AU15")] = 0
     # Parted lips are not pressed; a smile thins lips too.
     target[parted, column("AU24")] = 0
     weight[(smile > 2.5) & ~parted, column("AU24")] = 0

@@ -142,10 +142,10 @@ def fine_tune(
     from training.engine.recipe_overrides import apply_overrides
     from training.real_skin.fine_tune import (
         FineTuneData,
-        PairOptions,
         build_fine_tuning,
         fine_tune_recipe,
     )
+    from training.real_skin.objective import PairOptions
 
     prefix = "known_actions."
     of_groups = [each.removeprefix(prefix) for each in overrides if each.startswith(prefix)]

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.labels import EXPRESSION_NAMES
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.datasets.face_table import FaceTable
 from training.datasets.ferplus import expression_distribution, read_ferplus
 from training.labeling.geometric_aus import RestingFace, au_evidence
@@ -19,7 +19,13 @@ _PRESENT: Final = 0.5
 _SURE: Final = 0.9
 _NEUTRAL: Final = 0.9  # fraction of votes for the resting population and for "off"
 _SMILING: Final = 0.8
+_SHOWN_BY_NEUTRAL: Final = ("AU25", "AU26")
 OFF_WEIGHT: Final = 1.0
+KEPT_ON_REAL_FACES: Final = ("AU12",)
+"""Units that real faces do not teach but by neutral votes; their first answers are kept.
+
+Geometry takes crying, which widens and lifts the mouth, for smiling.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,14 @@ def _evidence(path: Path, rest: RestingFace, *, only_present: bool = False) -> E
 def with_evidence(table: FaceTable, evidence: Evidence) -> FaceTable:
     """The table with AU targets from evidence; strongly agreed neutral faces are "off"."""
     target, weight = evidence.target.copy(), evidence.weight.copy()
+    weight[:, [AU_NAMES.index(name) for name in KEPT_ON_REAL_FACES]] = 0
     neutral = (table.expression[:, EXPRESSION_NAMES.index("neutral")] >= _NEUTRAL) & (
         table.expression_weight > 0
     )
-    target[neutral] = 0
-    weight[neutral] = np.maximum(weight[neutral], OFF_WEIGHT)
+    off = np.repeat(neutral[:, None], len(AU_NAMES), axis=1)
+    for name in _SHOWN_BY_NEUTRAL:  # lips of a neutral face may be parted
+        off[:, AU_NAMES.index(name)] &= target[:, AU_NAMES.index(name)] < _PRESENT
+    target[off] = 0
+    weight[off] = np.maximum(weight[off], OFF_WEIGHT)
     weight[table.face < _PRESENT] = 0
     return replace(table, au=target, au_weight=weight)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -12,8 +11,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from faceaffect.geometry import (
     TEMPLATE_SIZE_PX,
@@ -48,8 +46,7 @@ from training.default_model.objective import normalize
 from training.default_model.recipe import DefaultModelRecipe
 from training.engine.ema import EmaModel
 from training.engine.trainer import Trainer, TrainerConfig
-from training.losses.action_pairs import LEVELS, action_order, others_stay
-from training.losses.action_units import bce
+from training.losses.action_pairs import LEVELS
 from training.models.affect_net import AffectNet
 from training.real_skin.evidence import (
     ferplus_evidence,
@@ -57,6 +54,8 @@ from training.real_skin.evidence import (
     web_evidence,
     with_evidence,
 )
+from training.real_skin.feature_batches import FeatureBatches
+from training.real_skin.objective import KnownActionObjective, PairOptions, freeze_features
 from training.real_skin.unit_motions import UNITS
 
 FREE_BESIDE: Final = {
@@ -73,19 +72,6 @@ PRESENCE: Final = (0.02, 0.8, 0.98)
 
 _STATISTICS_BATCHES: Final = 6
 _BORDERS: Final = ("zeros", "border", "reflection")
-
-
-@dataclass(frozen=True, slots=True)
-class PairOptions:
-    """Groups of known actions in a batch, and the weights of the losses."""
-
-    groups: int = 24
-    au: float = 3.0
-    rendered: float = 2.0
-    expression: float = 0.3
-    va: float = 5.0
-    order: float = 1.0
-    stay: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +205,7 @@ class MixedWithGroups:
         order = torch.arange(rows + added)
         merged["in_group"] = order >= rows
         first = self._mix.ferplus + self._mix.webfaces
+        merged["real"] = order < first
         merged["rendered"] = (order >= first) & (order < rows - self._mix.no_face)
         return merged
 
@@ -226,76 +213,6 @@ class MixedWithGroups:
         """Side of the crops of a step."""
         small = step < self._schedule.small_until * self._schedule.steps
         return self._schedule.small_px if small else TEMPLATE_SIZE_PX
-
-
-class FrozenHeads(nn.Module):
-    """The heads as they were at the start, whose answers on the same features are kept."""
-
-    def __init__(self, net: AffectNet) -> None:
-        super().__init__()
-        self.au_nodes, self.affect, self.au_graph = (
-            copy.deepcopy(part).eval().requires_grad_(False)
-            for part in (net.au_nodes, net.affect, net.au_graph)
-        )
-
-    @torch.no_grad()
-    def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns logits of AUs [N, 12] and expressions [N, 7], and raw V/A [N, 2]."""
-        nodes = self.au_nodes(fine, coarse)
-        expression, va = self.affect(coarse, nodes)
-        return self.au_graph(nodes), expression, va
-
-
-def freeze_features(net: AffectNet) -> None:
-    """Leaves only the AU nodes, the graph and what follows the nodes to be trained."""
-    for part in (net.trunk, net.geometry, net.affect.embed):
-        part.requires_grad_(False)
-
-
-class KnownActionObjective:
-    """Losses of the AU branch; everything else keeps its answers.
-
-    Trunk and geometry are frozen, so landmarks, pose, face and quality stay exactly. Expressions,
-    valence and arousal take the AU nodes as input and are held at their first answers, as are the
-    AUs of rendered faces.
-    """
-
-    def __init__(self, options: PairOptions) -> None:
-        self._options = options
-        self._frozen: FrozenHeads | None = None
-
-    def start(self, net: AffectNet) -> None:
-        """Keeps the heads of `net` as those whose answers stay."""
-        self._frozen = FrozenHeads(net)
-
-    def __call__(
-        self, net: nn.Module, batch: Mapping[str, Tensor], epoch: float
-    ) -> dict[str, Tensor]:
-        assert isinstance(net, AffectNet)
-        assert self._frozen is not None
-        net.eval()  # batch statistics stay, too
-        crops = normalize(batch["crops"]).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            fine, coarse = net.trunk(crops)
-        nodes = net.au_nodes(fine, coarse)
-        expression, va = net.affect(coarse, nodes)
-        logit = net.au_graph(nodes)
-        old_logit, old_expression, old_va = self._frozen(fine, coarse)
-        rows, rendered = batch["in_group"], batch["rendered"]
-        grouped = logit[rows].reshape(-1, LEVELS, len(AU_NAMES))
-        parts = {
-            "au": bce(logit, batch["au"], batch["au_weight"]),
-            "rendered": functional.smooth_l1_loss(logit[rendered], old_logit[rendered]),
-            "expression": functional.mse_loss(expression, old_expression),
-            "va": functional.mse_loss(va, old_va),
-            "order": action_order(grouped, batch["unit"][rows][::LEVELS]),
-            "stay": others_stay(grouped, batch["free"][rows][::LEVELS]),
-        }
-        weights = asdict(self._options)
-        parts["loss"] = sum(
-            (weights[name] * value for name, value in parts.items()), logit.new_zeros(())
-        )
-        return parts
 
 
 def build_fine_tuning(
@@ -322,10 +239,11 @@ def build_fine_tuning(
     started_from = init_from_bundle_weights(net, bundle, crops)
     objective = KnownActionObjective(options)
     objective.start(net)
+    images = MixedWithGroups(mixer, groups, recipe, options.groups)
     trainer = Trainer(
         net,
         objective,
-        MixedWithGroups(mixer, groups, recipe, options.groups),
+        FeatureBatches(images, net.trunk, options.distinct_batches),
         recipe,
         TrainerConfig(
             folder,
@@ -385,10 +303,10 @@ def fine_tune_recipe() -> DefaultModelRecipe:
     default = default_recipe()
     return replace(
         default,
-        optimizer=replace(default.optimizer, rate=2e-3, warmup_steps=40, weight_decay=0.02),
+        optimizer=replace(default.optimizer, rate=3e-3, warmup_steps=40, weight_decay=0.02),
         mix=replace(
             default.mix,
-            ferplus=44,
+            ferplus=56,
             webfaces=14,
             synthetic_images=24,
             synthetic_videos=24,

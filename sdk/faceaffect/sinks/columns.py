@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from faceaffect.geometry import eye_openness
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES, LANDMARK_COUNT
 from faceaffect.system.path_text import printable_text, redact_passwords
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
@@ -82,9 +83,16 @@ LANDMARK_COLUMNS: Final[tuple[Column, ...]] = tuple(
 )
 """Landmarks in pixels, named as in OpenFace: x_0 ... x_67, then y_0 ... y_67."""
 
+EYE_COLUMNS: Final[tuple[Column, ...]] = (
+    Column("eye_openness_right", 4),
+    Column("eye_openness_left", 4),
+)
+"""Openness of the person's right and left eye, see `geometry.eye_openness`."""
+
 COLUMN_GROUPS: Final[dict[str, tuple[Column, ...]]] = {
     "default": (),
     "landmarks": LANDMARK_COLUMNS,
+    "eyes": EYE_COLUMNS,
 }
 """What each group adds to `COLUMNS`."""
 ALL_GROUPS: Final = "all"
@@ -142,8 +150,7 @@ def rows_for_frame(
     expressions = affect.top_expression()
     time_s = round(frame.time_s, 6)
     source = source_cell(frame.source)
-    has_landmarks = len(columns) > len(COLUMNS)
-    landmarks = _landmark_cells(faces) if has_landmarks else []
+    added = _added_cells(faces, columns[len(COLUMNS) :])
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
         # Without probabilities the model predicts no AUs: it has not decided against them.
         has_aus = numbers[_AU_END - 1] is not None
@@ -153,7 +160,7 @@ def rows_for_frame(
             *(*numbers[:_AU_END], *au_on),
             *(*numbers[_AU_END:_VA_START], expressions[i]),
             *numbers[_VA_START:],
-            *(landmarks[i] if has_landmarks else ()),
+            *added[i],
         )
 
 
@@ -192,8 +199,13 @@ def _rounded_numbers(faces: Faces, affect: Affect) -> list[list[float | None]]:
     ]
 
 
-def _landmark_cells(faces: Faces) -> list[list[float | None]]:
-    """Return the cells of `LANDMARK_COLUMNS` [N, 136]."""
-    points = faces.landmarks_xy.transpose(0, 2, 1).reshape(len(faces), -1).astype(np.float64)
-    values = np.round(points, 2) + 0.0
+def _added_cells(faces: Faces, columns: tuple[Column, ...]) -> list[list[float | None]]:
+    """Return the cells [N] of the columns that groups add; what is not finite becomes None."""
+    parts = [np.zeros((len(faces), 0))]
+    if LANDMARK_COLUMNS[0] in columns:
+        points = faces.landmarks_xy.transpose(0, 2, 1).reshape(len(faces), -1).astype(np.float64)
+        parts.append(np.round(points, LANDMARK_COLUMNS[0].decimals))
+    if EYE_COLUMNS[0] in columns:
+        parts.append(np.round(eye_openness(faces.landmarks_xy), EYE_COLUMNS[0].decimals))
+    values = np.concatenate(parts, axis=1) + 0.0
     return [[cell if math.isfinite(cell) else None for cell in row] for row in values.tolist()]

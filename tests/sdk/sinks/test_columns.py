@@ -120,6 +120,29 @@ def test_landmark_columns_are_added_in_every_format(tmp_path: Path, suffix: str)
         assert len(row) == len(COLUMN_NAMES) + 136
 
 
+def test_eye_columns_follow_landmarks_and_are_empty_without_them() -> None:
+    frame, faces, affect = synthetic_result(3, 2)
+    landmarks = faces.landmarks_xy.copy()
+    # Corners 20 px apart; lids 5 px apart on the right eye, 2 px on the left one.
+    for start, gap in ((36, 5.0), (42, 2.0)):
+        eye = np.array([[0, 0], [6, 0], [14, 0], [20, 0], [14, gap], [6, gap]])
+        landmarks[0, start : start + 6] = eye + 50
+    landmarks[1] = np.nan
+    faces = replace(faces, landmarks_xy=landmarks)
+    both = select_columns(("eyes", "landmarks"))
+    names = [column.name for column in both]
+    first, second = (
+        dict(zip(names, row, strict=True)) for row in rows_for_frame(frame, faces, affect, both)
+    )
+    assert names[-2:] == ["eye_openness_right", "eye_openness_left"]
+    assert (first["eye_openness_right"], first["eye_openness_left"]) == (0.25, 0.1)
+    assert first["y_41"] == 55
+    assert second["eye_openness_right"] is None
+    eyes = select_columns(("eyes",))
+    assert len(eyes) == len(COLUMN_NAMES) + 2
+    assert next(rows_for_frame(frame, faces, affect, eyes))[-2:] == (0.25, 0.1)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_every_frame_has_a_row_on_request(tmp_path: Path, suffix: str) -> None:
     if suffix == ".parquet":
@@ -139,6 +162,6 @@ def test_every_frame_has_a_row_on_request(tmp_path: Path, suffix: str) -> None:
 
 
 def test_unknown_column_group_names_the_known_ones() -> None:
-    assert select_columns(("all",)) == select_columns(("landmarks", "default"))
-    with pytest.raises(ValueError, match="default, landmarks or all, got gaze"):
+    assert select_columns(("all",)) == select_columns(("eyes", "landmarks", "default"))
+    with pytest.raises(ValueError, match="default, landmarks, eyes or all, got gaze"):
         select_columns(("default", "gaze"))

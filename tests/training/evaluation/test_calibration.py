@@ -86,7 +86,7 @@ def test_low_false_alarm_thresholds_without_limit_equal_best_f1(
     probability, truth, neutral = evaluated
     best, quiet = (
         choose_thresholds(probability, truth),
-        choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12),
+        choose_low_false_alarm_thresholds(probability, truth, [neutral], alarms=[12]),
     )
     assert f1_sum(quiet, probability, truth) == pytest.approx(
         f1_sum(best, probability, truth), abs=0.12
@@ -98,7 +98,7 @@ def test_low_false_alarm_thresholds_satisfy_limit_at_least_cost(
     evaluated: tuple[np.ndarray, np.ndarray, np.ndarray], alarms: float
 ) -> None:
     probability, truth, neutral = evaluated
-    quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=alarms)
+    quiet = choose_low_false_alarm_thresholds(probability, truth, [neutral], alarms=[alarms])
     assert 0.7 * alarms < alarms_of(quiet, neutral) <= alarms
     total_f1 = f1_sum(quiet, probability, truth)
     # No change of two thresholds without more false alarms improves F1 by more than the grid
@@ -124,20 +124,42 @@ def test_low_false_alarm_thresholds_satisfy_limit_at_least_cost(
     assert total_f1 > f1_sum(uniform, probability, truth) or alarms_of(uniform, neutral) > alarms
 
 
+def test_low_false_alarm_thresholds_rise_only_where_a_source_needs_it(
+    evaluated: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """A second source shows the first AU often; that AU rises, the others stay nearly."""
+    probability, truth, neutral = evaluated
+    quiet = neutral * 0.5
+    other = quiet.copy()
+    other[:, 0] = probability[:, 0][truth[:, 0]][: len(other)].mean()
+    alone = choose_low_false_alarm_thresholds(probability, truth, [quiet], alarms=[0.5])
+    both = choose_low_false_alarm_thresholds(probability, truth, [quiet, other], alarms=[0.5, 0.5])
+    assert alarms_of(alone, other) > 0.5 >= alarms_of(both, other)
+    assert alarms_of(both, quiet) <= 0.5
+    assert both[0] > alone[0]
+    assert np.abs(np.subtract(both, alone)[1:]).max() < 0.1
+    with pytest.raises(ValueError, match="a limit for each of 2 sources, got 1"):
+        choose_low_false_alarm_thresholds(probability, truth, [quiet, other], alarms=[0.5])
+
+
 def test_low_false_alarm_thresholds_of_rare_aus_stay_at_half(
     evaluated: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     probability, truth, neutral = evaluated
     truth = truth.copy()
     truth[:, 11] = False
-    quiet = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=1.0, slack=0.02)
+    quiet = choose_low_false_alarm_thresholds(
+        probability, truth, [neutral], alarms=[1.0], slack=0.02
+    )
     assert quiet[11] == 0.5
-    lower = choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12.0, slack=0.02)
+    lower = choose_low_false_alarm_thresholds(
+        probability, truth, [neutral], alarms=[12.0], slack=0.02
+    )
     assert all(
         a <= b
         for a, b in zip(
             lower,
-            choose_low_false_alarm_thresholds(probability, truth, neutral, alarms=12.0),
+            choose_low_false_alarm_thresholds(probability, truth, [neutral], alarms=[12.0]),
             strict=True,
         )
     )

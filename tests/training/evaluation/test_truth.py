@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
+from training.evaluation.truth.eye_metrics import eye_agreement
 from training.evaluation.truth.face_sets import at_rest
 from training.evaluation.truth.known_actions import known_actions, within_person_auroc
 from training.evaluation.truth.real_face_metrics import firing_rates, shadow_r2
@@ -127,6 +128,22 @@ def record() -> dict[str, Any]:
         },
         "speech": {"mean": {"AU25": 0.4, "lip gap of the landmarks": 0.5}},
     }
+
+
+def test_eye_agreement_is_that_of_lids_that_follow_the_blink() -> None:
+    random = np.random.default_rng(1)
+    blink = random.random((80, 2))
+    landmarks = random.random((80, 68, 2)) * 50
+    for eye, start in enumerate((36, 42)):
+        gap = 6 * (1 - blink[:, eye])
+        x = np.array([0, 6, 14, 20, 14, 6])
+        landmarks[:, start : start + 6, 0] = x
+        landmarks[:, start : start + 6, 1] = 0
+        landmarks[:, start + 4 : start + 6, 1] = gap[:, None]
+    agreement = eye_agreement(landmarks, blink)
+    assert agreement["correlation"] == pytest.approx(-1)
+    assert agreement["auroc"] == 1
+    assert agreement["closed"] == (blink.mean(axis=1) > 0.5).sum()
 
 
 def test_page_has_a_column_for_each_record() -> None:

@@ -178,6 +178,21 @@ def test_confidence_is_zero_where_the_measure_cannot_tell(rest: RestingFace) -> 
     assert not au_evidence(rest, (people @ turn.T).astype(np.float32))[1].any()
 
 
+def test_a_resting_inner_brow_does_not_tell_that_raiser_and_depressor_are_absent(
+    rest: RestingFace,
+) -> None:
+    people = faces(60, seed=9)
+    columns = [AU_NAMES.index(name) for name in ("AU1", "AU4")]
+    height = rest.deviations(people)[0][:, MEASURES.index("inner_brow")]
+    at_rest = np.abs(height) < 0.4
+    assert at_rest.sum() > 10
+    target, weight = (values[at_rest][:, columns] for values in au_evidence(rest, people))
+    assert not weight[target < 0.5].any()
+    raised, lowered = (au_evidence(rest, move(people, moves))[1] for moves in (AU1, AU4))
+    assert raised[:, columns[1]].mean() > 0.3
+    assert lowered[:, columns[0]].mean() > 0.3
+
+
 def test_every_unit_states_what_taught_it() -> None:
     assert set(TAUGHT_BY) == set(AU_NAMES)
     assert len(set(MEASURES)) == len(MEASURES)

@@ -16,12 +16,13 @@ from training.losses.action_pairs import LEVELS
 from training.models.affect_net import AffectNet
 from training.models.mean_shape import MEAN_SHAPE_PX
 from training.real_skin import threshold_faces
-from training.real_skin.fine_tune import (
-    PRESENCE,
-    ActionGroups,
+from training.real_skin.feature_batches import FeatureBatches
+from training.real_skin.fine_tune import PRESENCE, ActionGroups
+from training.real_skin.objective import (
     KnownActionObjective,
     PairOptions,
     freeze_features,
+    shadow_penalty,
 )
 from training.real_skin.threshold_faces import action_faces, in_threshold_half
 from training.real_skin.unit_motions import UNITS
@@ -141,11 +142,11 @@ def training_batch(rows: int, groups: int) -> dict[str, torch.Tensor]:
     free = torch.zeros(total, len(AU_NAMES), dtype=torch.bool)
     free[:, 2] = True
     return {
-        "crops": torch.rand(total, 3, 112, 112),
         "au": (torch.rand(total, len(AU_NAMES)) < 0.3).float(),
         "au_weight": (order < rows).float()[:, None].expand(-1, len(AU_NAMES)).clone(),
         "in_group": order >= rows,
         "rendered": order < rows // 2,
+        "real": (order >= rows // 2) & (order < rows),
         "unit": torch.full((total,), 2),
         "free": free,
     }
@@ -155,11 +156,13 @@ def test_training_changes_action_units_and_nothing_else_that_is_frozen() -> None
     torch.manual_seed(0)
     net = AffectNet(TINY).eval()
     freeze_features(net)
-    objective = KnownActionObjective(PairOptions())
+    objective = KnownActionObjective(PairOptions(order=20.0))
     objective.start(net)
-    batch = training_batch(8, 2)
+    crops = torch.rand(14, 3, 112, 112)
     with torch.no_grad():
-        before = net(normalize(batch["crops"]))
+        before = net(normalize(crops))
+        fine, coarse = net.trunk(normalize(crops))
+    batch = training_batch(8, 2) | {"fine": fine, "coarse": coarse}
     optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.002)
     losses = []
     for _ in range(8):
@@ -170,10 +173,59 @@ def test_training_changes_action_units_and_nothing_else_that_is_frozen() -> None
         optimizer.step()
         losses.append({name: float(value) for name, value in parts.items()})
     # The first answers are those that are kept.
-    assert losses[0]["expression"] == losses[0]["va"] == losses[0]["rendered"] == 0
+    held = ("expression", "va", "rendered", "kept")
+    assert [losses[0][name] for name in held] == [0, 0, 0, 0]
     assert losses[-1]["order"] < losses[0]["order"]
     with torch.no_grad():
-        after = net.eval()(normalize(batch["crops"]))
+        after = net.eval()(normalize(crops))
     for name in ("landmarks_px", "pose_deg", "face_logit", "quality_logit"):
         torch.testing.assert_close(after[name], before[name], rtol=0, atol=0)
     assert not torch.equal(after["au_nodes"], before["au_nodes"])
+
+
+def test_shadow_penalty_is_high_for_a_copy_of_an_expression_and_zero_for_noise() -> None:
+    torch.manual_seed(4)
+    smile, own = torch.randn(400, 1) * 2, torch.randn(400, 1)
+    # A smile raises one score and lowers the others, as expressions do.
+    expression = smile * torch.tensor([-1.0, -1, -1, -1, 2, -1, -1]) + torch.randn(400, 7)
+    copied = shadow_penalty(smile, expression)
+    assert float(shadow_penalty(own, expression)) == 0
+    assert float(copied) > 0.3
+    torch.testing.assert_close(shadow_penalty(-3 * smile, expression), copied)
+    both = shadow_penalty(torch.cat([smile, own], dim=1), expression)
+    torch.testing.assert_close(both, copied)
+
+
+class CountedBatches:
+    """Random crops by step; counts the batches that were asked for."""
+
+    steps_per_epoch = 5
+
+    def __init__(self) -> None:
+        self.built = 0
+
+    def get(self, step: int) -> list[dict[str, torch.Tensor]]:
+        self.built += 1
+        crops = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(step))
+        return [{"crops": crops, "step": torch.full((2,), step)}]
+
+
+def test_features_are_those_of_the_first_trunk_and_computed_once() -> None:
+    torch.manual_seed(1)
+    net = AffectNet(TINY).eval()
+    source = CountedBatches()
+    batches = FeatureBatches(source, net.trunk, count=2)
+    crops = source.get(1)[0]["crops"]
+    with torch.no_grad():
+        fine, coarse = net.trunk(normalize(crops))
+    net.train()  # neither batch statistics nor later weights may change the features
+    with torch.no_grad():
+        for parameter in net.trunk.parameters():
+            parameter.mul_(0.5)
+    source.built = 0
+    drawn = [batches.get(step)[0] for step in range(5)]
+    assert source.built == 2
+    assert [int(batch["step"][0]) for batch in drawn] == [0, 1, 0, 1, 0]
+    assert "crops" not in drawn[1]
+    torch.testing.assert_close(drawn[3]["fine"], fine, atol=1e-3, rtol=2e-3)
+    torch.testing.assert_close(drawn[3]["coarse"], coarse, atol=1e-3, rtol=2e-3)

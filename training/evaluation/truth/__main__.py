@@ -49,6 +49,7 @@ def main(
 ) -> None:
     """Measure BUNDLE on held-out real faces and write the record; rerun to resume."""
     from training.evaluation.speech_metrics import speech_metrics
+    from training.evaluation.truth.eye_metrics import eye_metrics
     from training.evaluation.truth.known_actions import known_action_metrics
     from training.evaluation.truth.real_face_metrics import real_face_metrics
     from training.evaluation.video_metrics import renderwild_metrics
@@ -57,6 +58,7 @@ def main(
     sections: dict[str, Callable[[], dict[str, Any]]] = {
         "real_faces": lambda: real_face_metrics(runner, assets, labels),
         "speech": lambda: speech_metrics(runner, assets),
+        "eyes": lambda: eye_metrics(runner, assets, labels),
     }
     if actions is not None:
         sections["known_actions"] = lambda: known_action_metrics(runner, actions)

@@ -132,6 +132,15 @@ def _cheek(record: Record) -> str:
     return f"{record['known_actions']['AU6 raised by AU12']:+.2f}"
 
 
+def _eyes(record: Record) -> str:
+    if "eyes" not in record:
+        return "not measured"
+    row = record["eyes"]
+    return (
+        f"{row['correlation']:.2f}, {row['auroc']:.2f} ({row['closed']} of {row['faces']} closed)"
+    )
+
+
 def _renderwild(record: Record) -> str:
     if "renderwild" not in record:
         return "not measured"
@@ -154,5 +163,6 @@ _ROWS = (
         _expression("rows left out by every version"),
     ),
     ("FER+ validation split: accuracy, macro-F1", _expression("validation split")),
+    ("eye openness against blinks by the teacher: r, AUROC of closed eyes", _eyes),
     ("RenderWild validation: F1 of AUs, macro-F1 of expressions, CCC", _renderwild),
 )
