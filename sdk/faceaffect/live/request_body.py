@@ -10,10 +10,12 @@ from typing import Any, Final
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from faceaffect.errors import FaceAffectError
+
 _MULTIPART: Final = "multipart/form-data"
 
 
-class RefusedRequestError(ValueError):
+class RefusedRequestError(FaceAffectError, ValueError):
     """A request that is not carried out.
 
     Attributes:

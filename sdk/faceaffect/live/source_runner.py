@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-import sys
 import threading
 import time
 from asyncio import AbstractEventLoop, Event
@@ -25,6 +25,8 @@ from faceaffect.sources.open_source import is_live, open_source, split_scheme
 from faceaffect.sources.source import Source, SourceError
 from faceaffect.system.import_opencv import import_opencv
 from faceaffect.types import Frame
+
+log = logging.getLogger("faceaffect")
 
 JPEG_QUALITY: Final = 82
 MAX_SHOWN_PX: Final = 1280
@@ -185,12 +187,12 @@ class SourceRunner:
                     self._play(source)
                     ends = not source.is_live
             except SourceError as error:
-                print(f"faceaffect: {error}", file=sys.stderr, flush=True)
+                log.warning("faceaffect: %s", error)
                 self._set_state("failed")
                 self._stop.wait(_RETRY_S)
                 continue
             except Exception as error:  # the page says that it failed, the terminal says why
-                print(f"faceaffect: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                log.warning("faceaffect: %s: %s", type(error).__name__, error)
                 self._set_state("failed")
                 return
             if ends and not self._settings.loops:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from faceaffect.errors import FaceAffectError
 from faceaffect.live.encoded_image import RefusedImageError, decode_image, raw_frame
 from faceaffect.live.settings import Limits
 from faceaffect.types import Frame
@@ -24,7 +25,7 @@ _MAX_ID: Final = 1 << 53
 COMMANDS: Final = ("reset", "baseline", "rows")
 
 
-class MessageError(ValueError):
+class MessageError(FaceAffectError, ValueError):
     """A message that is neither a frame nor a command.
 
     Attributes:

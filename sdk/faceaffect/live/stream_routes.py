@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
-import sys
 import time
 from collections import deque
 from contextlib import suppress
@@ -28,6 +28,8 @@ from faceaffect.live.stream_messages import (
 )
 from faceaffect.pipeline import Pipeline
 from faceaffect.types import Frame
+
+log = logging.getLogger("faceaffect")
 
 router = APIRouter()
 QUEUE_LENGTH: Final = 2
@@ -177,7 +179,7 @@ class StreamSession:
             analyzed = await pool.run(pool.analyze, _KIND, pipeline, decode, item.received_ns)
         except Exception as error:  # one odd frame must not end the stream
             if not isinstance(error, ValueError):
-                print(f"faceaffect: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                log.warning("faceaffect: %s: %s", type(error).__name__, error)
             await self._refuse(error, item.id)
             return
         await self._send(self._result(item, analyzed))

@@ -228,7 +228,7 @@ def make_video(folder: Path, videos: Path) -> Path:
         for index, pixels in enumerate(
             [*smile, *pair, *half, *empty, *clip("pyfeat_face_noface.mov", 60), *sad]
         ):
-            video.write(Frame(pixels, index=index), pixels)
+            video.write(Frame(pixels, time_s=index / 25, index=index), pixels)
     finally:
         video.close()
     return path

@@ -41,11 +41,7 @@ PUBLISHED: Final = MethodRecipe(
     optimizer=OptimizerConfig("adam", 1e-4, momentum=0.5),
     batch=64,
     epochs=40,
-    databases=(
-        "expw",
-        "afew-va",
-        "affectnet",
-    ),
+    databases=("expw", "afew-va", "affectnet"),
     patience=5,
     sampling=_SAMPLING,
 )
