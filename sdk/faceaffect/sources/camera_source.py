@@ -74,7 +74,7 @@ class CameraSource(Source):
         self._capture = self._open_first()
         self.fps = capture_fps(self._capture)
         self.size_px = capture_size_px(self._capture)
-        self._thread = threading.Thread(target=self._run, name="faceaffect-live", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="faceaffect-camera", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -100,7 +100,7 @@ def test_async_stream_leaves_the_loop_free_and_closes_the_camera(camera: Camera)
     assert ticks > 20
     assert not camera.is_open
     names = [thread.name for thread in threading.enumerate()]
-    assert not any(name.startswith("faceaffect-live") for name in names)
+    assert not any(name.startswith("faceaffect-camera") for name in names)
 
 
 def cancel_when(source_is_blocked: threading.Event) -> float:
