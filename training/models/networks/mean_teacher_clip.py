@@ -60,6 +60,7 @@ class MeanTeacherClipConfig:
     mel_columns: int = 1001
     cure: bool = True
     spacing: int = SPACING
+    expressions: int = len(EXPRESSION_NAMES)
 
 
 class TimeConvolutions(nn.Module):
@@ -88,7 +89,8 @@ class MeanTeacherClip(MethodNet):
     absent) and, where there is audio, `mel` [N, 64, columns] (`mel_real` [N] is 0 for samples
     that have none).
 
-    Gives AU logits, expression logits of seven (`expression_logit`) and eight classes
+    Gives AU logits, expression logits of seven (`expression_logit`; `expressions` 8
+    has the class Other of ABAW3 and later) and eight classes
     (`expression_logit_8`), `va` in [-1, 1] and `alpha`, how far the network trusts its
     expression. Frames before the first are black in the 3D form, as published, and absent (zero
     features) in the 2D + 1D form.
@@ -149,7 +151,7 @@ class MeanTeacherClip(MethodNet):
         au, expression, va, alpha = self._read(video_features, audio_features)
         return {
             "au_logit": au,
-            "expression_logit": expression[:, : len(EXPRESSION_NAMES)],
+            "expression_logit": expression[:, : self.config.expressions],
             "expression_logit_8": expression,
             "va": va,
             "alpha": alpha,
@@ -228,4 +230,4 @@ class MeanTeacherClip(MethodNet):
             video_features, audio_features[0] if audio_features else None
         )
         count = (count + 1).clamp(max=(FRAMES - 1) * spacing)
-        return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha, joined[:, 1:], count
+        return au, expression[:, : self.config.expressions], va, alpha, joined[:, 1:], count
