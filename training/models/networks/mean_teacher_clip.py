@@ -37,6 +37,8 @@ CHANNEL_STD: Final = (0.22803, 0.22145, 0.216989, 0.225)
 CLIPS: Final = ("3d", "2d1d")
 ALPHA: Final = TensorForm("alpha", ())
 MEL_BANDS: Final = 64
+_TSAV_VIDEO: Final = "video_model.r2plus1d"
+_TSAV_AUDIO: Final = "audio_model.resnet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,16 @@ class MeanTeacherClip(MethodNet):
         self.heads = SelfCureHeads(self.width + self.audio_width, config.cure)
         mean, std = torch.tensor(CHANNEL_MEAN), torch.tensor(CHANNEL_STD)
         self.register_buffer("black", (-mean / std)[:, None, None], persistent=False)
+
+    def from_public(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Both streams of TSAV (Kuhnke et al. 2020), without its read-out."""
+        if not any(name.startswith(f"{_TSAV_VIDEO}.") for name in weights):
+            return None
+        return {
+            name.replace(f"{_TSAV_VIDEO}.", "video.").replace(f"{_TSAV_AUDIO}.", "audio."): value
+            for name, value in weights.items()
+            if name.startswith((f"{_TSAV_VIDEO}.", f"{_TSAV_AUDIO}."))
+        }
 
     def _clip_3d(self, clip: Tensor, real: Tensor) -> Tensor:
         shown = real[..., None, None, None]
