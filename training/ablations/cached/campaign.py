@@ -54,7 +54,7 @@ IDEAS: Final = (
     Idea(
         "graph", "M4", frame_ideas.au_graph, ("AU",),
         "no figure of M4; its family on BP4D: F1 .600 (JAA-Net) to .629-.647 with graphs",
-        version=2,
+        version=3,
     ),
     Idea(
         "attention", "M4", map_ideas.au_attention, ("AU",),

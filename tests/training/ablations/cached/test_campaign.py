@@ -20,7 +20,7 @@ pytestmark = pytest.mark.train
 ARMS = {
     "deviation_and_stream": {"no identity subtraction", "no triplets", "parallel heads"},
     "phases": {"no curriculum", "fully labeled only"},
-    "graph": {"no graph", "all units connected"},
+    "graph": {"no graph", "all units connected", "prototypes"},
     "mean_teacher": {"supervised, average judged", "supervised", "student judged"},
     "self_cure": {"no self-cure", "with relabeling"},
     "pseudo_labels": {"no pseudo labels"},
@@ -124,7 +124,7 @@ def test_run_campaign_resumes_and_writes_records_and_page(
     assert record["arms"]["full"]["score"] == [0.61, 0.62, 0.63, 0.64]
     assert record["gains"]["none"]["score"]["splits_won"] == 4
     text = cached_text(tmp_path / "records")
-    assert "| M0 idea | none | yes | +0.125" in text
+    assert "| M0 idea | none | yes, a trunk `ffffff` | +0.125" in text
     assert "**helps** | a claim |" in text
     with pytest.raises(ValueError, match="expected ideas of idea, got other"):
         run_campaign(*arguments, ideas=["other"])
