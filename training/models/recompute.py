@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from training.models.backbones.inception_resnet_v1 import Branches
@@ -54,7 +54,7 @@ def _recomputed(block_class: Any) -> Any:
 
     def forward(self: nn.Module, *inputs: Any) -> Any:
         plain = block_class.forward.__get__(self)
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or not _needs_gradient(self, inputs):
             return plain(*inputs)
         return checkpoint(
             plain,
@@ -64,6 +64,12 @@ def _recomputed(block_class: Any) -> Any:
         )
 
     return type(f"Recomputed{block_class.__name__}", (block_class,), {"forward": forward})
+
+
+def _needs_gradient(block: nn.Module, inputs: tuple[Any, ...]) -> bool:
+    """Whether forward would keep anything; a frozen block on images keeps nothing."""
+    values = [*block.parameters(), *inputs]
+    return any(isinstance(value, Tensor) and value.requires_grad for value in values)
 
 
 def _kept_statistics(block: nn.Module) -> AbstractContextManager[None]:
