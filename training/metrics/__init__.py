@@ -38,7 +38,7 @@ from training.metrics.binary import (
 )
 from training.metrics.bootstrap import bootstrap
 from training.metrics.classes import accuracy, confusion, macro_f1
-from training.metrics.continuous import ccc, rmse
+from training.metrics.continuous import ccc, icc, rmse
 from training.metrics.reliability import (
     Reliability,
     au_reliability,
@@ -73,6 +73,7 @@ __all__ = [
     "expression_score",
     "expression_sums",
     "f1",
+    "icc",
     "labeled_au",
     "labeled_expression",
     "labeled_va",
