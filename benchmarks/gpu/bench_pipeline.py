@@ -29,6 +29,7 @@ from faceaffect.types import FloatArray, Frame, PixelFormat
 
 SIZES = {"640x360": (360, 640), "1920x1080": (1080, 1920)}
 FACES = (1, 2, 4, 8, 16)
+CAMERAS = (2, 4, 8)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -66,6 +67,30 @@ def latency(session: Session) -> Iterator[str]:
                 yield f"| {size} | {count} | {kind} | {percentiles(times)} |"
     if runner.uncaptured:
         yield f"- not captured: {runner.uncaptured}"
+
+
+def cameras(session: Session) -> Iterator[str]:
+    """Wall time of one face in each of several frames, in one run and in a run per frame."""
+    runner, engine = open_runner(session)
+    yield from (
+        f"- engine: {engine}",
+        "",
+        "| frames of 640x360 | how | p50, us | p95 | p99 |",
+        "|---|---|---|---|---|",
+    )
+    for count in CAMERAS:
+        _, maps = synthetic_faces(session, "640x360", count)
+        frames = [frame_of(PixelFormat.BGR, *SIZES["640x360"], seed) for seed in range(count)]
+        batch = [(frame, maps[i : i + 1]) for i, frame in enumerate(frames)]
+
+        def run_each(batch: list[tuple[Frame, FloatArray]] = batch) -> None:
+            for one in batch:
+                runner.run(*one)
+
+        for kind, call in (("one run", partial(runner.run_frames, batch)), ("each", run_each)):
+            times = wall_times_us(call, session.repeats)
+            session.metrics[f"cameras {count} {kind}"] = float(np.median(times))
+            yield f"| {count} | {kind} | {percentiles(times)} |"
 
 
 def latency_fp16(session: Session) -> Iterator[str]:
