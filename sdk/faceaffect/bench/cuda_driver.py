@@ -1,39 +1,33 @@
-"""Events and memory of an NVIDIA GPU, through the driver library by ctypes."""
+"""Events and memory of an NVIDIA GPU, through NVIDIA's bindings of the driver."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 from faceaffect.bench.configuration import BenchError
-
-_LIBRARY: Final = "libcuda.so.1"
+from faceaffect.system.install_command import install_command
 
 
 class CudaDriver:
     """One GPU, in its primary context, which the CUDA runtime uses too."""
 
-    def __init__(self, device: str, library: Any = None) -> None:
+    def __init__(self, device: str, bindings: Any = None) -> None:
         """Retain the primary context and make it current.
 
         Args:
             device: GPU like `cuda:0`.
-            library: Replacement of the driver library, for tests.
+            bindings: Replacement of `cuda.bindings.driver`, for tests.
 
         Raises:
-            BenchError: There is no usable driver.
+            BenchError: There is no usable driver, or the bindings are not installed.
         """
-        self._library = library or _load()
+        self._bindings = bindings or _import_bindings()
         index = int(device.partition(":")[2] or 0)
         self._call("cuInit", 0)
-        handle = ctypes.c_int()
-        context = ctypes.c_void_p()
-        self._call("cuDeviceGet", ctypes.byref(handle), index)
-        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
-        self._handle = handle
-        self._context = context
+        self._handle = self._call("cuDeviceGet", index)
+        self._context = self._call("cuDevicePrimaryCtxRetain", self._handle)
         self.make_current()
 
     def make_current(self) -> None:
@@ -42,51 +36,51 @@ class CudaDriver:
 
     def describe(self) -> str:
         """Return name, memory and CUDA version, for records."""
-        name = ctypes.create_string_buffer(256)
-        version = ctypes.c_int()
-        self._call("cuDeviceGetName", name, len(name), self._handle)
-        self._call("cuDriverGetVersion", ctypes.byref(version))
+        name = bytes(self._call("cuDeviceGetName", 256, self._handle)).split(b"\0")[0]
+        version = int(self._call("cuDriverGetVersion"))
         total_mb = self._memory_bytes()[1] / 1e6
-        cuda = f"{version.value // 1000}.{version.value % 1000 // 10}"
-        return f"{name.value.decode(errors='replace')}, {total_mb:.0f} MB, driver for CUDA {cuda}"
+        cuda = f"{version // 1000}.{version % 1000 // 10}"
+        return f"{name.decode(errors='replace')}, {total_mb:.0f} MB, driver for CUDA {cuda}"
 
     def free_bytes(self) -> int:
         """Return the free memory of the whole GPU."""
         return self._memory_bytes()[0]
 
-    def create_event(self) -> ctypes.c_void_p:
+    def create_event(self) -> Any:
         """Create an event with timing."""
-        event = ctypes.c_void_p()
-        self._call("cuEventCreate", ctypes.byref(event), 0)
-        return event
+        return self._call("cuEventCreate", 0)
 
-    def record(self, event: ctypes.c_void_p, stream: int) -> None:
+    def record(self, event: Any, stream: int) -> None:
         """Record an event on a stream."""
-        self._call("cuEventRecord", event, ctypes.c_void_p(stream))
+        self._call("cuEventRecord", event, stream)
 
-    def synchronize(self, event: ctypes.c_void_p) -> None:
+    def synchronize(self, event: Any) -> None:
         """Block until an event has completed."""
         self._call("cuEventSynchronize", event)
 
-    def elapsed_ms(self, before: ctypes.c_void_p, after: ctypes.c_void_p) -> float:
+    def elapsed_ms(self, before: Any, after: Any) -> float:
         """Return the time between two completed events."""
-        elapsed = ctypes.c_float()
-        self._call("cuEventElapsedTime", ctypes.byref(elapsed), before, after)
-        return float(elapsed.value)
+        return float(self._call("cuEventElapsedTime", before, after))
 
     def _memory_bytes(self) -> tuple[int, int]:
-        free = ctypes.c_size_t()
-        total = ctypes.c_size_t()
-        self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
-        return free.value, total.value
+        free, total = self._call("cuMemGetInfo")
+        return int(free), int(total)
 
-    def _call(self, name: str, *arguments: Any) -> None:
-        status = getattr(self._library, name)(*arguments)
-        if status:
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """Call a function of the driver; return its result, several as a tuple."""
+        try:
+            status, *results = getattr(self._bindings, name)(*arguments)
+        except RuntimeError as error:  # the library of the driver is missing
             raise BenchError(
-                f"the NVIDIA driver failed in {name} with error {status}; "
+                f"a CUDA device needs the NVIDIA driver, which cannot be loaded ({error}); "
+                "use --device cpu"
+            ) from None
+        if int(status):
+            raise BenchError(
+                f"the NVIDIA driver failed in {name} with error {int(status)}; "
                 "see `nvidia-smi` and `faceaffect doctor`"
             )
+        return results[0] if len(results) == 1 else tuple(results)
 
 
 class EventClock:
@@ -107,11 +101,11 @@ class EventClock:
         """
         self._driver = driver
         self._stream = stream
-        self._events: list[ctypes.c_void_p] = []
+        self._events: list[Any] = []
         self._num_used = 0
         driver.make_current()
 
-    def now(self) -> ctypes.c_void_p:
+    def now(self) -> Any:
         """Record an event; events are reused after `intervals_ns`."""
         if self._num_used == len(self._events):
             self._events.append(self._driver.create_event())
@@ -130,11 +124,12 @@ class EventClock:
         ]
 
 
-def _load() -> Any:
+def _import_bindings() -> Any:
     try:
-        return ctypes.CDLL(_LIBRARY)
-    except OSError as error:
+        from cuda.bindings import driver
+    except ImportError:
         raise BenchError(
-            f"a CUDA device needs the NVIDIA driver, which cannot be loaded ({error}); "
-            "use --device cpu"
+            "timing a CUDA device needs NVIDIA's bindings of its driver, which are not installed;"
+            f" run {install_command('cuda')}, or use --device cpu"
         ) from None
+    return driver
