@@ -72,7 +72,7 @@ $(VENV)/.demo: $(VENV)/bin/python $(SOURCES)
 $(VENV)/.test: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/python -m pip install "torch==2.13.0"
 	@echo "installing faceaffect with its development tools and compiling its kernels (one to two minutes)"
-	@$(BIN)/python -m pip install -v -e ".[parquet,live,train,dev]" 2>&1 | $(PROGRESS)
+	@$(BIN)/python -m pip install -v -e ".[parquet,live,train,docs,dev]" 2>&1 | $(PROGRESS)
 	touch $@
 
 clean:

@@ -37,8 +37,8 @@ _LARGE: Final = (1920, 1080)
 _PASS_FRAMES: Final = 240
 _FILE_FRAMES: Final = 6000
 _SHORT_FRAMES: Final = 30
-_TWO_CORES: Final = "speedup on two cores, `faceaffect analyze --jobs 2` on a file"
-_TWO_CORES_TARGET: Final = "at least 1.7 times"
+_TWO_CORES: Final = "speedup on two cores, `faceaffect analyze` on a file, one process"
+_TWO_CORES_TARGET: Final = "at least 1.8 times"
 _NUM_FACES: Final = (1, 2, 4)
 BUDGET_TITLE: Final = "Where the CPU time of a frame goes, from an H.264 file to its row (means):"
 MEDIAPIPE: Final = next(
@@ -228,13 +228,13 @@ class MultiCoreRound:
 
     @property
     def speedup(self) -> float:
-        """Speedup of two processes."""
-        return self.one_core.wall_s / self.two_processes.wall_s
-
-    @property
-    def thread_speedup(self) -> float:
         """Speedup of one process with both cores."""
         return self.one_core.wall_s / self.one_process.wall_s
+
+    @property
+    def jobs_speedup(self) -> float:
+        """Speedup of two processes."""
+        return self.one_core.wall_s / self.two_processes.wall_s
 
     @property
     def max_speedup(self) -> float:
@@ -287,17 +287,17 @@ def two_cores_check(rounds: list[MultiCoreRound]) -> Check:
         return Check(_TWO_CORES, _TWO_CORES_TARGET, text, None)
     speedups = [one.speedup for one in rounds]
     speedup = float(np.median(speedups))
-    thread_speedup = float(np.median([one.thread_speedup for one in rounds]))
+    jobs_speedup = float(np.median([one.jobs_speedup for one in rounds]))
     max_speedup = float(np.median([one.max_speedup for one in rounds]))
     fractions = [one.one_process.analysis_s / one.one_process.cpu_s for one in rounds]
     analysis_percent = 100 * np.median(fractions)
     text = (
         f"{speedup:.2f} times ({min(speedups):.2f} to {max(speedups):.2f}; "
-        f"{_FILE_FRAMES - _SHORT_FRAMES} frames, median of {len(rounds)}); one process: "
-        f"{thread_speedup:.2f} times, with {analysis_percent:.0f} % of its CPU time in the "
-        f"analysis thread; two concurrent runs on a core each: {max_speedup:.2f} times"
+        f"{_FILE_FRAMES - _SHORT_FRAMES} frames, median of {len(rounds)}), with "
+        f"{analysis_percent:.0f} % of its CPU time in the analysis thread; `--jobs 2`: "
+        f"{jobs_speedup:.2f} times; two concurrent runs on a core each: {max_speedup:.2f} times"
     )
-    return Check(_TWO_CORES, _TWO_CORES_TARGET, text, speedup >= 1.7)
+    return Check(_TWO_CORES, _TWO_CORES_TARGET, text, speedup >= 1.8)
 
 
 def as_markdown(title: str, facts: dict[str, str], checks: list[Check], notes: list[str]) -> str:

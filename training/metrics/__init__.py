@@ -1,4 +1,4 @@
-"""Evaluation metrics, as defined by the ABAW2 challenge (ICCV 2021) where it defines one.
+"""Evaluation metrics, as defined by the ABAW challenges (2021 and later) where they define one.
 
 A metric that is undefined for its input (no rows, a single class) is NaN rather than an error;
 each function says when.
@@ -7,13 +7,18 @@ each function says when.
 from __future__ import annotations
 
 from training.metrics.abaw import (
+    ABAW2,
+    ABAW3,
     AU_UNLABELED,
+    CHALLENGE_EXPRESSIONS,
     EXPRESSION_UNLABELED,
+    RULES,
     VA_UNLABELED,
     Metrics,
     au_metrics,
     au_score,
     au_sums,
+    class_count,
     expression_metrics,
     expression_score,
     expression_sums,
@@ -42,8 +47,12 @@ from training.metrics.reliability import (
 )
 
 __all__ = [
+    "ABAW2",
+    "ABAW3",
     "AU_UNLABELED",
+    "CHALLENGE_EXPRESSIONS",
     "EXPRESSION_UNLABELED",
+    "RULES",
     "VA_UNLABELED",
     "Metrics",
     "Reliability",
@@ -57,6 +66,7 @@ __all__ = [
     "best_threshold",
     "bootstrap",
     "ccc",
+    "class_count",
     "confusion",
     "expression_metrics",
     "expression_reliability",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,8 @@ from faceaffect.api.inputs import (
 )
 from faceaffect.api.progress import ProgressCallback, ProgressMeter, open_bar
 from faceaffect.api.result import Result
+from faceaffect.audio.audio_source import AUTO
+from faceaffect.batch.row_facts import model_hash, run_config
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.sources.frame_from_pixels import PixelFormatName
 from faceaffect.sources.source import SourceOptions
@@ -85,9 +88,13 @@ def analyze(
         check_input(source)
     input_options = InputOptions(pixel_format, fps, SourceOptions(image_fps=fps))
 
-    return _analyze_any(
+    result = _analyze_any(
         source, input_options, lambda: open_pipeline(model, **options), progress, jobs
     )
+    config = run_config(
+        result.info["model"], result.info["precision"], options, input_options.source, AUTO
+    )
+    return replace(result, model_sha256=model_hash(model), options=config)
 
 
 def _analyze_any(
@@ -188,8 +195,6 @@ def _input_task(
 
 def _collect(results: Iterator[list[FrameRow]], meter: ProgressMeter) -> list[FrameRow]:
     """Join the results of independent inputs under track ids that are used once."""
-    from dataclasses import replace
-
     import numpy as np
 
     rows: list[FrameRow] = []

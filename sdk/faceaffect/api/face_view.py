@@ -135,10 +135,11 @@ class FaceView:
             "expressions": self.expressions,
             "valence": self.valence,
             "arousal": self.arousal,
-            "landmarks": self.landmarks.tolist(),
         }
-        known: dict[str, Any] = without_nan(content)
-        return known
+        points = self.landmarks.tolist()
+        content = without_nan(content)
+        content["landmarks"] = points if np.isfinite(self.landmarks).all() else without_nan(points)
+        return content
 
     def __repr__(self) -> str:
         aus = "+".join(self.active_aus) or "no AU"

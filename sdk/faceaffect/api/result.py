@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.api.face_view import FrameView, without_nan
+from faceaffect.api.face_view import FrameView
 from faceaffect.errors import FaceAffectError
 from faceaffect.labels import AU_NAMES
 from faceaffect.types import Affect, Faces, FrameInfo, IdArray
@@ -49,6 +49,8 @@ class Result:
         info: What analyzed them: model, backend, precision, device, kernels, detector.
         au_thresholds: Threshold [12] of each AU, in the order of `labels.AU_NAMES`.
         notes: Remarks on the inputs, such as frames that could not be decoded.
+        model_sha256: SHA-256 of the model's `spec.json`, which holds those of its other files.
+        options: Settings that change the results.
 
     Examples:
         >>> import faceaffect as fa
@@ -66,6 +68,8 @@ class Result:
     info: dict[str, str] = field(default_factory=dict)
     au_thresholds: tuple[float, ...] = (0.5,) * len(AU_NAMES)
     notes: list[str] = field(default_factory=list)
+    model_sha256: str = ""
+    options: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_frames(
@@ -74,6 +78,8 @@ class Result:
         info: dict[str, str] | None = None,
         au_thresholds: tuple[float, ...] = (0.5,) * len(AU_NAMES),
         notes: Sequence[str] = (),
+        model_sha256: str = "",
+        options: dict[str, str] | None = None,
     ) -> Result:
         """Concatenate the results of single frames."""
         counts = [len(faces) for _, faces, _ in frames]
@@ -85,6 +91,8 @@ class Result:
             info=info or {},
             au_thresholds=au_thresholds,
             notes=list(notes),
+            model_sha256=model_sha256,
+            options=options or {},
         )
 
     def __len__(self) -> int:
@@ -103,7 +111,9 @@ class Result:
                 (view.info, view.face_arrays, view.affect_arrays)
                 for view in (self[i] for i in range(*index.indices(len(self))))
             ]
-            return Result.from_frames(parts, self.info, self.au_thresholds, self.notes)
+            return Result.from_frames(
+                parts, self.info, self.au_thresholds, self.notes, self.model_sha256, self.options
+            )
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected a frame below {len(self)}, got {index}")
         index = range(len(self))[index]
@@ -169,9 +179,11 @@ class Result:
         """Return frames and faces as built-in types; None stands for unknown numbers."""
         return {
             "info": dict(self.info),
+            "model_sha256": self.model_sha256,
+            "options": dict(self.options),
             "au_thresholds": dict(zip(AU_NAMES, self.au_thresholds, strict=True)),
             "notes": list(self.notes),
-            "frames": [without_nan(view.to_dict()) for view in self],
+            "frames": [view.to_dict() for view in self],
         }
 
     def to_json(self, indent: int | None = None) -> str:
@@ -188,6 +200,9 @@ class Result:
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write rows (.csv, .jsonl, .parquet), all of it (.json), or a report (.html).
+
+        Beside rows comes a side-car, such as `rows.csv.json`: how they were made, and the number of
+        frames.
 
         Args:
             path: The file; its suffix selects the format.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from faceaffect.batch.row_facts import describe_rows
+from faceaffect.sinks.columns import source_cell
 from faceaffect.sinks.open_sink import open_sink
+from faceaffect.sinks.side_car import SourceFacts
 from faceaffect.sinks.sink import OverwritePolicy, SinkError, SinkOptions
 
 if TYPE_CHECKING:
@@ -44,4 +48,18 @@ def save_result(result: Result, path: Path, *, overwrite: bool) -> Path:
     with open_sink(path, options) as sink:
         for view in result:
             sink.write(view.info, view.face_arrays, view.affect_arrays)
+    if result.info:
+        side_car = describe_rows(
+            result.info, result.au_thresholds, result.model_sha256, result.options
+        )
+        side_car.sources = _source_facts(result)
+        side_car.save(path)
     return path
+
+
+def _source_facts(result: Result) -> list[SourceFacts]:
+    counts = Counter(one.source for one in result.frames)
+    return [
+        SourceFacts(source_cell(name), count, is_sequence=count > 1, is_complete=True)
+        for name, count in counts.items()
+    ]

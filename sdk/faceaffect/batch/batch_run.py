@@ -82,6 +82,7 @@ def _remove_outputs(store: OutputStore, settings: TaskSettings, inputs: list[Inp
     for one in inputs:
         if settings.output_name(one) in outputs:
             store.remove(settings.output_name(one))
+            store.remove(settings.side_car_name(one))
         if _failure_name(one.name) in failures:
             store.remove(f"{FAILED}/{_failure_name(one.name)}")
 

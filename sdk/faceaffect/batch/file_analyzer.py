@@ -6,6 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Final
 
@@ -19,9 +20,12 @@ from faceaffect.batch.file_task import (
 )
 from faceaffect.batch.output_store import open_store
 from faceaffect.batch.remote_files import local_copy
+from faceaffect.batch.row_facts import describe_rows, model_hash, row_config, run_config
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.pipeline import open_pipeline
+from faceaffect.sinks.columns import source_cell
 from faceaffect.sinks.open_sink import open_sink
+from faceaffect.sinks.side_car import SideCar, SourceFacts, facts_of, side_car_path
 from faceaffect.sinks.sink import Sink, SinkError, SinkOptions
 from faceaffect.sources.open_source import open_source
 from faceaffect.sources.source import Source, SourceError
@@ -49,6 +53,24 @@ class FileAnalyzer:
         self._settings = settings
         self._store = open_store(settings.out)
         self._pipeline = open_pipeline(settings.model, **settings.pipeline)
+        self._side_car = self._describe_rows()
+
+    def _describe_rows(self) -> SideCar:
+        settings, pipeline = self._settings, self._pipeline
+        config = run_config(
+            pipeline.spec.name,
+            pipeline.precision,
+            settings.pipeline,
+            settings.source_options,
+            settings.audio,
+        )
+        return describe_rows(
+            pipeline.describe(),
+            pipeline.spec.au_thresholds,
+            model_hash(settings.model),
+            config | row_config(settings.columns, settings.every_frame),
+            settings.columns,
+        )
 
     def analyze(
         self, task: Input, on_progress: Callable[[int], None] = lambda frames: None
@@ -75,8 +97,11 @@ class FileAnalyzer:
                     columns=self._settings.columns,
                     every_frame=self._settings.every_frame,
                 )
+                side_car = copy(self._side_car)
                 with open_sink(file, options) as sink:
-                    self._write_rows(task, path, sink, counts)
+                    side_car.sources = [self._write_rows(task, path, sink, counts)]
+                side_car.save(file)
+                self._store.publish(side_car_path(file), self._settings.side_car_name(task))
                 self._store.publish(file, self._settings.output_name(task))
         except SourceError as error:
             return FileResult(task.uri, task.name, error=str(error))
@@ -99,7 +124,7 @@ class FileAnalyzer:
             notes=counts.notes,
         )
 
-    def _write_rows(self, task: Input, path: str, sink: Sink, counts: _Counts) -> None:
+    def _write_rows(self, task: Input, path: str, sink: Sink, counts: _Counts) -> SourceFacts:
         deadline_s = time.monotonic() + (self._settings.file_timeout_s or math.inf)
         self._pipeline.reset(track_ids=True)
         sink.begin(task.uri)
@@ -121,7 +146,9 @@ class FileAnalyzer:
                         f" {self._settings.file_timeout_s:g} seconds"
                     )
             counts.end(source)
+            facts = facts_of(source, task.uri, counts.frames, is_complete=True)
         sink.end(task.uri)
+        return replace(facts, source=source_cell(task.uri)) if path != task.uri else facts
 
 
 class _Counts:

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from faceaffect.errors import FaceAffectError
+from faceaffect.sinks.side_car import RUN_SIDE_CARS
 from faceaffect.sources.source import SourceOptions
 
 
@@ -75,6 +76,10 @@ class TaskSettings:
     def output_name(self, task: Input) -> str:
         """Return the path of the output file below the output folder."""
         return f"{task.name}.{self.row_format}"
+
+    def side_car_name(self, task: Input) -> str:
+        """Return the path of the output file's side-car below the output folder."""
+        return f"{RUN_SIDE_CARS}/{self.output_name(task)}.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Output folders, local or remote. A file appears under its name only when it is complete.
 
 Beside the output files is `.faceaffect/`: `run.json` (configuration), `failed/` (one file per input
-that failed), `inputs.jsonl` (identity of each analyzed input) and `work/` (files being written).
+that failed), `inputs.jsonl` (identity of each analyzed input), `side_cars/` (how each output file
+was made) and `work/` (files being written).
 Readers of datasets skip names with a leading dot.
 """
 
@@ -21,10 +22,11 @@ from typing import Any, Final, Protocol
 
 from faceaffect.batch.file_task import BatchError
 from faceaffect.batch.remote_files import is_remote, open_remote
+from faceaffect.sinks.side_car import RUN_FOLDER
 from faceaffect.system.durable_file import open_regular, sync_file, sync_folder
 from faceaffect.system.file_identity import FileIdentity
 
-STATE: Final = ".faceaffect"
+STATE: Final = RUN_FOLDER
 RUN: Final = f"{STATE}/run.json"
 FAILED: Final = f"{STATE}/failed"
 WORK: Final = f"{STATE}/work"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faceaffect.audio.audio_source import AUTO
 from faceaffect.batch.find_inputs import find_inputs
+from faceaffect.batch.row_facts import row_config, run_config
 from faceaffect.cli.shared_options import check_detector_model
 from faceaffect.sinks.open_sink import is_file
 from faceaffect.sinks.sink import OverwritePolicy
@@ -166,34 +166,3 @@ def _is_video(options: Mapping[str, Any]) -> bool:
     """Return whether the images of a folder are the frames of one video."""
     is_video = options["aligned_crops"] if options["sequence"] is None else options["sequence"]
     return bool(is_video)
-
-
-def run_config(
-    model_name: str, precision: str, pipeline: Mapping[str, Any], options: SourceOptions, audio: str
-) -> dict[str, str]:
-    """Return the settings that change the rows, and that a resumed run must therefore share.
-
-    Backend, device and DLA core change no more than the last digit of a score and are left out, as
-    is everything that only changes the speed.
-    """
-    names = (
-        "max_faces",
-        "min_face_size_px",
-        "rotate",
-        "smooth",
-        "neutral_baseline",
-        "min_quality",
-        "aligned_crops",
-    )
-    config = {"model": model_name, "precision": precision}
-    config |= {name: str(pipeline[name]) for name in names}
-    config |= {"image_fps": str(options.image_fps), "is_video": str(options.is_video)}
-    if options.rate_fps is not None:
-        config["rate_fps"] = str(options.rate_fps)
-    return config if audio == AUTO else {**config, "audio": audio}
-
-
-def row_config(columns: tuple[str, ...], every_frame: bool) -> dict[str, str]:
-    """Return which rows and columns are written, where that is not the default."""
-    config = {} if columns == ("default",) else {"columns": ",".join(columns)}
-    return {**config, "every_frame": "True"} if every_frame else config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,12 @@ from faceaffect.audio.audio_source import AUTO, NONE
 from faceaffect.batch.file_task import Input, TaskSettings, installed_version
 from faceaffect.batch.find_inputs import find_inputs
 from faceaffect.batch.remote_files import is_remote
+from faceaffect.batch.row_facts import model_hash, row_config, run_config
 from faceaffect.bundle.bundle import find_bundle
-from faceaffect.bundle.model_spec import SPEC_FILE, ModelSpec
+from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.cli.analyze_options import (
     pipeline_options,
     reject_live_sources,
-    row_config,
-    run_config,
     source_options,
 )
 from faceaffect.sinks.open_sink import is_file
@@ -113,8 +111,7 @@ class BatchSettings:
         if uses_ray:
             inputs = [Input(_absolute(one.uri), one.name) for one in inputs]
         # The spec holds the digest of every other file of the bundle.
-        digest = hashlib.sha256((bundle / SPEC_FILE).read_bytes()).hexdigest()
-        model = f"{ModelSpec.load(bundle).name} {digest[:12]}"
+        model = f"{ModelSpec.load(bundle).name} {model_hash(bundle)[:12]}"
         config = run_config(model, options["precision"], pipeline, reading, options["audio"])
         config |= row_config(options["columns"], options["every_frame"])
         return cls(

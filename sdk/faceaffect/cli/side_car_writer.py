@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from faceaffect import __version__
-from faceaffect.bundle.bundle import find_bundle
-from faceaffect.bundle.bundle_files import SPEC_FILE
-from faceaffect.labels import AU_NAMES
-from faceaffect.sinks.columns import select_columns
+from faceaffect.batch.row_facts import describe_rows, model_hash
 from faceaffect.sinks.parquet_sink import journal_path
-from faceaffect.sinks.side_car import (
-    SideCar,
-    delete_side_car,
-    facts_of,
-    read_side_car,
-)
+from faceaffect.sinks.side_car import delete_side_car, facts_of, read_side_car
 from faceaffect.sinks.sink import OverwritePolicy, SinkError
 from faceaffect.sources.source import Source
 
@@ -37,15 +27,12 @@ class SideCarWriter:
             SinkError: The run that is resumed used another model under the same name.
         """
         self._row_files = settings.row_files
-        description = pipeline.describe()
-        self._side_car = SideCar(
-            version=__version__,
-            model=pipeline.spec.name,
-            model_sha256=_model_hash(settings.model),
-            pipeline={name: value for name, value in description.items() if name != "model"},
-            au_thresholds=dict(zip(AU_NAMES, pipeline.spec.au_thresholds, strict=False)),
-            options=run_config,
-            columns=[column.name for column in select_columns(settings.columns)],
+        self._side_car = describe_rows(
+            pipeline.describe(),
+            pipeline.spec.au_thresholds,
+            model_hash(settings.model),
+            run_config,
+            settings.columns,
         )
         if not self._row_files or settings.when_existing is not OverwritePolicy.RESUME:
             return
@@ -76,8 +63,3 @@ class SideCarWriter:
         for rows in self._row_files:
             if not (rows.exists() or journal_path(rows).exists()):
                 delete_side_car(rows)
-
-
-def _model_hash(model: str | None) -> str:
-    """Return the SHA-256 of the model's `spec.json`."""
-    return hashlib.sha256((find_bundle(model) / SPEC_FILE).read_bytes()).hexdigest()

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from faceaffect.errors import FaceAffectError
 from faceaffect.live import examples
+from faceaffect.live.batched_streams import StreamPipeline
 from faceaffect.live.encoded_image import RefusedImageError, decode_image
 from faceaffect.live.pipeline_pool import BusyError
 from faceaffect.live.request_body import (
@@ -20,7 +21,6 @@ from faceaffect.live.request_body import (
 )
 from faceaffect.live.results import ImageResult, ImagesResult, Problem, face_results
 from faceaffect.live.service import Service, service_of
-from faceaffect.pipeline import Pipeline
 
 router = APIRouter()
 _KIND: Final = "image"
@@ -91,7 +91,9 @@ async def images(request: Request) -> Response:
     return JSONResponse({"images": results})
 
 
-async def _analyze(service: Service, pipeline: Pipeline, name: str, content: bytes) -> ImageResult:
+async def _analyze(
+    service: Service, pipeline: StreamPipeline, name: str, content: bytes
+) -> ImageResult:
     pool = service.pool
     shown = "".join(one for one in name[:_MAX_NAME] if one.isprintable())
     result: ImageResult = {"name": shown, "width": 0, "height": 0, "faces": [], "error": ""}

@@ -8,19 +8,23 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from inspect import signature
+from typing import Any, Final, TypeVar
 
 from faceaffect.backends.registry import has_nvidia_gpu
 from faceaffect.errors import FaceAffectError
+from faceaffect.live.batched_streams import StreamBatch, StreamPipeline
 from faceaffect.live.metrics import Metrics
 from faceaffect.live.results import Timing
 from faceaffect.live.settings import LiveSettings
+from faceaffect.multicamera.multi_pipeline import open_multi_pipeline
 from faceaffect.pipeline import Pipeline, open_pipeline
 from faceaffect.system.import_opencv import import_opencv
 from faceaffect.system.stage_timer import WALL
 from faceaffect.types import Affect, Faces, Frame
 
 T = TypeVar("T")
+_SHARED_OPTIONS: Final = frozenset(signature(open_multi_pipeline).parameters)
 _WAIT: Final = "wait"
 _DECODE: Final = "decode"
 _TOTAL: Final = "total"
@@ -43,17 +47,37 @@ class Analyzed:
 class PipelinePool:
     """Lends a pipeline to each stream; as many threads as cores run them.
 
-    A stream has at most one frame in the queue of the threads, which is first in, first out: a
+    On a GPU the streams share one network, and frames that wait together run in one batch. A
+    stream has at most one frame in the queue of the threads, which is first in, first out: a
     client that sends more does not get more than its turn.
     """
 
-    def __init__(self, settings: LiveSettings, metrics: Metrics) -> None:
-        """Open the first pipeline, so that a broken model shows at once."""
+    def __init__(
+        self, settings: LiveSettings, metrics: Metrics, batches: bool | None = None
+    ) -> None:
+        """Open the first pipeline, so that a broken model shows at once.
+
+        Args:
+            settings: Of the server.
+            metrics: Counts and times the frames.
+            batches: Whether the streams share one network; None chooses.
+        """
         import_opencv().setNumThreads(1)  # other streams use the other cores
         self._settings = settings
         self._metrics = metrics
-        self._threads = ThreadPoolExecutor(settings.worker_count, "faceaffect-live")
-        self._idle = [self.open()]
+        first = self.open()
+        self._idle: list[StreamPipeline] = [first]
+        workers = settings.worker_count
+        if _can_batch(settings, first) if batches is None else batches:
+            first.close()
+            shared = open_multi_pipeline(
+                settings.limits.streams, settings.model, **_shared_options(settings)
+            )
+            self._idle = list(StreamBatch(shared).streams)
+            for stream in self._idle:
+                stream.stage_timer.enable(WALL)
+            workers = max(workers, settings.limits.streams)  # most of them wait for the batch
+        self._threads = ThreadPoolExecutor(workers, "faceaffect-live")
         self._lent = 0
         self.waiting = 0
         """Tasks that wait for a thread or run."""
@@ -68,7 +92,7 @@ class PipelinePool:
         return pipeline
 
     @property
-    def first(self) -> Pipeline | None:
+    def first(self) -> StreamPipeline | None:
         """An idle pipeline to describe the model; None while all are lent."""
         return self._idle[0] if self._idle else None
 
@@ -78,7 +102,7 @@ class PipelinePool:
         return self._lent
 
     @asynccontextmanager
-    async def lend(self) -> AsyncIterator[Pipeline]:
+    async def lend(self) -> AsyncIterator[StreamPipeline]:
         """Lend a pipeline that has seen no face.
 
         Raises:
@@ -88,7 +112,7 @@ class PipelinePool:
         if self._lent >= limit:
             raise BusyError(f"all {limit} streams are taken; try again later")
         self._lent += 1
-        pipeline = None
+        pipeline: StreamPipeline | None = None
         try:
             pipeline = self._idle.pop() if self._idle else await self.run(self.open)
             yield pipeline
@@ -109,7 +133,7 @@ class PipelinePool:
             self.waiting -= 1
 
     def analyze(
-        self, kind: str, pipeline: Pipeline, decode: Callable[[], Frame], received_ns: int
+        self, kind: str, pipeline: StreamPipeline, decode: Callable[[], Frame], received_ns: int
     ) -> Analyzed:
         """Decode and analyze a frame, in a thread.
 
@@ -145,7 +169,18 @@ class PipelinePool:
             pipeline.close()
 
 
-def _forget(pipeline: Pipeline) -> None:
+def _can_batch(settings: LiveSettings, first: Pipeline) -> bool:
+    """Return whether one network for all streams is possible and worth it: on a GPU."""
+    on_gpu = first.describe()["device"] != "cpu"
+    unsupported = {key for key, value in settings.pipeline.items() if value} - _SHARED_OPTIONS
+    return on_gpu and not first.spec.stages and not unsupported
+
+
+def _shared_options(settings: LiveSettings) -> dict[str, Any]:
+    return {key: value for key, value in settings.pipeline.items() if key in _SHARED_OPTIONS}
+
+
+def _forget(pipeline: StreamPipeline) -> None:
     """Make a pipeline that was lent as good as new."""
     while True:
         try:

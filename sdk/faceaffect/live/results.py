@@ -17,7 +17,7 @@ from faceaffect.drawing.palette import (
 from faceaffect.labels import AU_MEANINGS, AU_NAMES, EXPRESSION_NAMES, LANDMARK_COUNT
 
 if TYPE_CHECKING:
-    from faceaffect.pipeline import Pipeline
+    from faceaffect.live.batched_streams import StreamPipeline
     from faceaffect.types import Affect, Faces
 
 PROTOCOL = 1
@@ -173,7 +173,7 @@ def _rounded(value: float | None, decimals: int) -> float | None:
 
 
 def model_result(
-    pipeline: Pipeline, source: SourceResult | None, limits: dict[str, float]
+    pipeline: StreamPipeline, source: SourceResult | None, limits: dict[str, float]
 ) -> ModelResult:
     """Describe the model of a pipeline, with the names and colors that pages show."""
     described = pipeline.describe()

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from faceaffect.live.batched_streams import StreamPipeline
 from faceaffect.live.pipeline_pool import Analyzed, BusyError
 from faceaffect.live.results import FrameResult, face_results
 from faceaffect.live.service import Service, service_of
@@ -26,7 +27,6 @@ from faceaffect.live.stream_messages import (
     parse_text,
     problem_of,
 )
-from faceaffect.pipeline import Pipeline
 from faceaffect.types import Frame
 
 log = logging.getLogger("faceaffect")
@@ -155,7 +155,7 @@ class StreamSession:
                     await self._analyze(item, pipeline)
                 item = await self._take()
 
-    async def _obey(self, command: Command, pipeline: Pipeline) -> None:
+    async def _obey(self, command: Command, pipeline: StreamPipeline) -> None:
         answer: dict[str, Any] = {"type": "done", "of": command.name, "on": command.is_on}
         if command.name == "reset":
             await self._service.pool.run(pipeline.reset, True)
@@ -165,11 +165,11 @@ class StreamSession:
         elif pipeline.spec.au_neutral_logits is None:
             answer["on"] = False
         else:
-            pipeline.restart_neutral_baseline(command.is_on)
+            await self._service.pool.run(pipeline.restart_neutral_baseline, command.is_on)
             self._baseline = command.is_on
         await self._send(answer)
 
-    async def _analyze(self, item: _Waiting, pipeline: Pipeline) -> None:
+    async def _analyze(self, item: _Waiting, pipeline: StreamPipeline) -> None:
         pool = self._service.pool
 
         def decode() -> Frame:

@@ -78,6 +78,10 @@ class MultiPipeline:
         """Number of streams."""
         return len(self._pipelines)
 
+    def stream(self, index: int) -> Pipeline:
+        """Pipeline of a stream, for its baselines and stage times; frames go to `analyze` here."""
+        return self._pipelines[index]
+
     def analyze(self, frames: Sequence[Frame | None]) -> list[tuple[Faces, Affect] | None]:
         """Analyze the next frame of each stream.
 

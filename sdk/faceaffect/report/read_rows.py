@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -91,7 +92,7 @@ def read_rows(path: Path, notes: list[str]) -> Iterator[RowChunk]:
         ) from None
 
 
-_Line = tuple[int, list[Any]]
+_Line = tuple[int, tuple[Any, ...]]
 """Line number, and cells in the order of COLUMN_NAMES; an unknown number is None or empty."""
 
 
@@ -112,7 +113,7 @@ def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
         try:
             header = next(reader, [])
             _check_columns(path, header)
-            indices = [header.index(name) for name in COLUMN_NAMES]
+            select = itemgetter(*(header.index(name) for name in COLUMN_NAMES))
             for cells in reader:
                 if len(cells) != len(header):
                     if next(reader, None) is None:
@@ -122,12 +123,13 @@ def _csv_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
                         f"{path}: line {reader.line_num}: "
                         f"expected {len(header)} cells, got {len(cells)}"
                     )
-                yield reader.line_num, [cells[index] for index in indices]
+                yield reader.line_num, select(cells)
         except csv.Error as error:
             raise ReportError(f"{path}: line {reader.line_num}: not valid CSV ({error})") from None
 
 
 def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
+    select = itemgetter(*COLUMN_NAMES)
     with path.open(encoding="utf-8") as stream:
         for number, line in enumerate(_lines(path, stream), 1):
             try:
@@ -143,7 +145,7 @@ def _json_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
                 raise ReportError(
                     f"{path}: line {number}: expected a JSON object ({error})"
                 ) from None
-            yield number, [row[name] for name in COLUMN_NAMES]
+            yield number, select(row)
 
 
 def _parquet_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
@@ -159,7 +161,7 @@ def _parquet_cells(path: Path, notes: list[str]) -> Iterator[_Line]:
                 columns = [batch.column(name).to_pylist() for name in COLUMN_NAMES]
                 for cells in zip(*columns, strict=True):
                     number += 1
-                    yield number, list(cells)
+                    yield number, cells
     except pyarrow.ArrowException as error:
         raise ReportError(f"{path}: expected a Parquet file, cannot read it ({error})") from None
 
@@ -177,40 +179,47 @@ def _incomplete_row_note(path: Path) -> str:
     return f"{path}: an incomplete last row was skipped; is its run still in progress?"
 
 
-_TEXT_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("source", "expression")]
 _TRACK_CELL: Final = COLUMN_NAMES.index("track_id")
-_KEY_CELLS: Final = [COLUMN_NAMES.index(name) for name in ("frame", "time_s", "track_id")]
-_NUMBER_CELLS: Final = [COLUMN_NAMES.index(name) for name in NUMBER_NAMES]
-_EXPRESSION_INDEX: Final = {name: k for k, name in enumerate(EXPRESSION_NAMES)} | {"": -1}
-_AU_ON_CELLS: Final = [COLUMN_NAMES.index(name) for name in AU_ON_NAMES]
-_AU_ON: Final = {"1": True, "0": False, "": False}
+_EXPRESSION_INDEX: Final = {name: k for k, name in enumerate(EXPRESSION_NAMES)} | {"": -1, None: -1}
+_AU_ON: Final = {"1": True, "0": False, "": False, 1: True, 0: False, None: False}
+
+
+def _getter(*names: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Return a function that takes these columns from the cells of a row."""
+    return itemgetter(*(COLUMN_NAMES.index(name) for name in names))
+
+
+_text_cells: Final = _getter("source", "expression")
+_key_cells: Final = _getter("frame", "time_s", "track_id")
+_number_cells: Final = _getter(*NUMBER_NAMES)
+_au_on_cells: Final = _getter(*AU_ON_NAMES)
+
+
+def _numbers(cells: tuple[Any, ...]) -> list[float]:
+    """Convert cells; empty ones become NaN."""
+    if "" in cells or None in cells:
+        return [math.nan if cell in ("", None) else float(cell) for cell in cells]
+    return list(map(float, cells))
 
 
 def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
     sources: list[str] = []
     key_rows: list[list[float]] = []
     number_rows: list[list[float]] = []
-    au_active = np.zeros((len(lines), len(AU_NAMES)), np.bool_)
-    expression = np.empty(len(lines), np.int64)
-    for row, (line_number, cells) in enumerate(lines):
-        source, top_expression = (str(cells[k] or "") for k in _TEXT_CELLS)
+    active_rows: list[list[bool]] = []
+    expressions: list[int] = []
+    for line_number, cells in lines:
+        source, expression = _text_cells(cells)
         try:
-            key_rows.append([float(cells[k]) for k in _KEY_CELLS])
-            number_rows.append(
-                [
-                    math.nan if (cell := cells[k]) in ("", None) else float(cell)
-                    for k in _NUMBER_CELLS
-                ]
-            )
-            expression[row] = _EXPRESSION_INDEX[top_expression]
-            au_active[row] = [
-                _AU_ON["" if cells[k] is None else str(cells[k])] for k in _AU_ON_CELLS
-            ]
+            key_rows.append(list(map(float, _key_cells(cells))))
+            number_rows.append(_numbers(_number_cells(cells)))
+            expressions.append(_EXPRESSION_INDEX[expression])
+            active_rows.append(list(map(_AU_ON.__getitem__, _au_on_cells(cells))))
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(
                 f"{path}: line {line_number}: not a row of `faceaffect analyze` ({error!r})"
             ) from None
-        sources.append(source)
+        sources.append(str(source or ""))
     keys = np.array(key_rows)
     if not np.isfinite(keys).all():
         raise ReportError(
@@ -222,6 +231,6 @@ def _chunk(path: Path, lines: list[_Line]) -> RowChunk:
         time_s=keys[:, 1],
         track_id=keys[:, 2].astype(np.int64),
         numbers=np.array(number_rows),
-        au_active=au_active,
-        expression=expression,
+        au_active=np.array(active_rows, np.bool_),
+        expression=np.array(expressions, np.int64),
     )

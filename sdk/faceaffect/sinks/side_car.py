@@ -6,6 +6,7 @@ Rows cannot say what has no face: the side-car holds the number of frames of eac
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from faceaffect.system.durable_file import replace_file
 
 ROWS_VERSION: Final = 2
 """Version of the columns: 2 has `AU1_on` and so on where 1 had joined names."""
+RUN_FOLDER: Final = ".faceaffect"
+"""Folder beside the rows of many inputs; readers of datasets skip names with a leading dot."""
+RUN_SIDE_CARS: Final = f"{RUN_FOLDER}/side_cars"
 _MAX_BYTES: Final = 64 << 20
 
 
@@ -109,9 +113,21 @@ def side_car_path(rows: Path) -> Path:
 def read_side_car(rows: Path) -> SideCar | None:
     """Read the side-car of a file of rows; None if there is none that can be used.
 
-    Rows are complete without it, so that one that was edited or cut off is no error.
+    Rows are complete without it, so that one that was edited or cut off is no error. Rows in the
+    output folder of a run have theirs in a folder of the run.
     """
-    path = side_car_path(rows)
+    return next((one for path in _candidates(rows) if (one := _read(path)) is not None), None)
+
+
+def _candidates(rows: Path) -> Iterator[Path]:
+    yield side_car_path(rows)
+    rows = rows.absolute()
+    for folder in rows.parents:
+        if (side_cars := folder / RUN_SIDE_CARS).is_dir():
+            yield side_car_path(side_cars / rows.relative_to(folder))
+
+
+def _read(path: Path) -> SideCar | None:
     try:
         if path.stat().st_size > _MAX_BYTES:
             return None

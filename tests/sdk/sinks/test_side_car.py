@@ -163,3 +163,34 @@ def test_every_frame_of_a_clip_has_a_row(clip: Path, tmp_path: Path, to_folder: 
     assert 20 <= len(with_face) < 30
     assert all(float(row["x_30"]) > 0 for row in with_face)
     assert all(row["x_30"] == row["AU1_on"] == row["expression"] == "" for row in table[-1:])
+
+
+def test_side_car_of_saved_result_says_what_that_of_the_command_says(
+    clip: Path, tmp_path: Path
+) -> None:
+    by_command, by_result = tmp_path / "command.csv", tmp_path / "result.csv"
+    assert run("analyze", clip, "--out", by_command) == 0
+    faceaffect.analyze(clip, progress=False).save(by_result)
+    expected, got = side_car(by_command), side_car(by_result)
+    (one,) = expected.pop("sources")
+    assert got.pop("sources") == [one | {"fps": None, "width_px": None, "height_px": None}]
+    assert got == expected
+
+
+def test_side_cars_of_a_folder_run_are_kept_out_of_datasets(clip: Path, tmp_path: Path) -> None:
+    """They are those of runs with a single output, and a reader of the folder sees rows only."""
+    dataset = pytest.importorskip("pyarrow.dataset")
+    videos, out, single = tmp_path / "videos", tmp_path / "out", tmp_path / "single.parquet"
+    (videos / "day").mkdir(parents=True)
+    copied = [videos / "a.mp4", videos / "day" / "b.mp4"]
+    for path in copied:
+        path.write_bytes(clip.read_bytes())
+    options = ("--output-format", "parquet", "--jobs", 1, "--max-faces", 3)
+    assert run("analyze", videos, "--out", out, *options) == 0
+    assert len(dataset.dataset(out, format="parquet").to_table()) == 40
+    for name, path in zip(("a.mp4", "day/b.mp4"), copied, strict=True):
+        got = read_side_car(out / f"{name}.parquet")
+        assert run("analyze", path, "--out", single, "--overwrite", "--max-faces", 3) == 0
+        assert got is not None
+        assert got == read_side_car(single)
+        assert got.sources[0].frames == 30
