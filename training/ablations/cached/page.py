@@ -33,7 +33,8 @@ edges, with all, or with none tell what is the graph's and what the nodes'. On t
 has seen no render all scores are low, and so is what an idea can add; MediaPipe's features have
 seen none either and know more of the action units. Attention, clip and pyramid have fewer and
 narrower convolutions here than in the papers, over a trunk that does not learn: what they do for
-a trunk that learns with them is not tried. Of so many comparisons about one in twenty lies outside
+a trunk that learns with them is not tried. The default network appears in its versions 6
+(`5858ceeb5602`) and 8 (`51d4bf992d12`). Of so many comparisons about one in twenty lies outside
 two standard errors by chance.
 """
 
