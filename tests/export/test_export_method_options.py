@@ -86,3 +86,13 @@ def test_export_of_damaged_run_fails_without_traceback(tmp_path: Path) -> None:
     )
     assert done.exit_code == 1
     assert "weights.safetensors cannot be used" in done.output
+
+
+def test_export_of_network_with_eight_expressions_names_the_way(tmp_path: Path) -> None:
+    write_run("incomplete_labels", tmp_path / "run", "net.expressions=8")
+    done = CliRunner().invoke(
+        export_main, [str(tmp_path / "run"), "--to", str(tmp_path / "bundle")]
+    )
+    assert done.exit_code == 1
+    assert "bundles report 7 expressions" in done.output
+    assert "evaluate it as a run folder" in done.output

@@ -29,11 +29,14 @@ and that of a bootstrap over people, whose 95 % interval is given. An idea **hel
 
 An effect that only a trunk that has learned from renders shows may be that trunk's own. The nodes
 of M4 there were trained through the graph of expression prototypes; the controls with these
-edges, with all, or with none tell what is the graph's and what the nodes'. On the small trunk that
+edges, with all, or with none tell what is the graph's and what the nodes'. M7 has arms with its
+pairs alone and with its mapping alone, over the logits of direct classification: where both score
+below direct classification, each of its stages costs. On the small trunk that
 has seen no render all scores are low, and so is what an idea can add; MediaPipe's features have
 seen none either and know more of the action units. Attention, clip and pyramid have fewer and
 narrower convolutions here than in the papers, over a trunk that does not learn: what they do for
-a trunk that learns with them is not tried. Of so many comparisons about one in twenty lies outside
+a trunk that learns with them is not tried. The default network appears in its versions 6
+(`5858ceeb5602`) and 8 (`51d4bf992d12`). Of so many comparisons about one in twenty lies outside
 two standard errors by chance.
 """
 
