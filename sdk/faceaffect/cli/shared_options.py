@@ -111,7 +111,8 @@ columns_option = click.option(
     show_default=True,
     metavar="GROUPS",
     callback=_column_groups,
-    help="Columns to write, separated by commas: default, landmarks (x_0 ... y_67) or all.",
+    help="Columns to write, separated by commas: default, landmarks (x_0 ... y_67), eyes "
+    "(eye_openness_right, eye_openness_left) or all.",
 )
 
 

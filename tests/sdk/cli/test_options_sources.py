@@ -136,6 +136,34 @@ def test_help_of_analyze_is_in_sections() -> None:
     assert text.index("--overlay") < positions[1] < text.index("--backend") < positions[2]
 
 
+def test_help_of_columns_names_every_group() -> None:
+    from faceaffect.sinks.columns import ALL_GROUPS, COLUMN_GROUPS
+
+    text = " ".join(CliRunner().invoke(group, ["analyze", "--help"]).output.split())
+    about = text[text.index("--columns") :].partition("[default")[0]
+    assert [name for name in (*COLUMN_GROUPS, ALL_GROUPS) if name not in about] == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ("landmarks,lips", "some of default, landmarks, eyes or all, got lips"),
+        ("gaze", "got gaze; no model predicts it"),
+        ("blink,intensity", "got blink, intensity; no model predicts it"),
+        ("gaze,lips", "got gaze, lips"),
+    ],
+)
+def test_unknown_columns_are_refused_before_anything_is_written(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], groups: str, message: str
+) -> None:
+    assert run("analyze", "a.mp4", "--columns", groups, "--out", tmp_path / "rows.csv") == 2
+    error = capsys.readouterr().err
+    assert "'--columns'" in error
+    assert message in error
+    assert ("no model" in error) == ("no model" in message)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_is_colored_in_terminals_unless_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     text = CliRunner().invoke(group, ["analyze", "--help"], color=True).output
