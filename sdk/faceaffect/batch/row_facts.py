@@ -78,7 +78,9 @@ def run_config(
         "aligned_crops",
     )
     config = {"model": model_name, "precision": precision}
-    config |= {name: str(pipeline.get(name, _DEFAULTS[name].default)) for name in names}
+    config |= {
+        name: str(pipeline[name] if name in pipeline else _DEFAULTS[name].default) for name in names
+    }
     config |= {"image_fps": str(options.image_fps), "is_video": str(options.is_video)}
     if options.rate_fps is not None:
         config["rate_fps"] = str(options.rate_fps)

@@ -45,28 +45,34 @@ class Configuration:
     @property
     def key(self) -> str:
         """Description that is equal for equal configurations only."""
-        defaults = Configuration(num_faces=self.num_faces)
         parts = [
             self.model or "default",
             self.backend,
             self.precision,
             self.device,
             "source size" if self.size is None else f"{self.size[0]}x{self.size[1]}",
-            "source faces" if self.num_faces is None else _counted(self.num_faces, "face"),
-            _counted(self.threads, "thread"),
-            _counted(self.streams, "stream"),
+            "source faces" if self.num_faces is None else counted(self.num_faces, "face"),
+            counted(self.threads, "thread"),
+            counted(self.streams, "stream"),
+            *self.unusual_options().values(),
         ]
-        if self.max_faces != max(defaults.max_faces, self.num_faces or 1):
-            parts.append(f"at most {_counted(self.max_faces, 'face')}")
-        if self.min_face_size_px != defaults.min_face_size_px:
-            parts.append(f"faces from {self.min_face_size_px} px")
-        if self.dla_core is not None:
-            parts.append(f"DLA core {self.dla_core}")
-        if self.detector is not None:
-            parts.append(f"{self.detector} detector")
-        if self.yunet:
-            parts.append("yunet")
         return ", ".join(parts)
+
+    def unusual_options(self) -> dict[str, str]:
+        """Describe, by field, the options that seldom differ from their defaults."""
+        defaults = Configuration()
+        parts = {}
+        if self.max_faces != max(defaults.max_faces, self.num_faces or 1):
+            parts["max_faces"] = f"at most {counted(self.max_faces, 'face')}"
+        if self.min_face_size_px != defaults.min_face_size_px:
+            parts["min_face_size_px"] = f"faces from {self.min_face_size_px} px"
+        if self.dla_core is not None:
+            parts["dla_core"] = f"DLA core {self.dla_core}"
+        if self.detector is not None:
+            parts["detector"] = f"{self.detector} detector"
+        if self.yunet:
+            parts["yunet"] = "yunet"
+        return parts
 
     @property
     def gpu(self) -> str:
@@ -139,5 +145,6 @@ def span_grid(choices: dict[str, Sequence[Any]], **fixed: Any) -> list[Configura
     return list(dict.fromkeys(grid))
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one."""
     return f"{count} {noun}{'s' if count != 1 else ''}"

@@ -11,6 +11,7 @@ import numpy as np
 from faceaffect.bench.configuration import Configuration
 from faceaffect.bench.metrics import CLOCK_NAMES
 from faceaffect.bench.record import Record, Result
+from faceaffect.bench.result_table import titles
 from faceaffect.bench.stage_timing import ALL_STAGES, DECODE, TOTAL, WRITE
 from faceaffect.drawing.svg_figure import styled_figure, svg_text
 
@@ -86,7 +87,7 @@ def plot_stages(record: Record, clock: str) -> str:
     results = [result for result in record.results if clock in result.rounds[0].stages.clocks]
     if not results:
         return ""
-    with styled_figure(_WIDTH_IN, 0.9 + 0.42 * len(results)) as figure:
+    with styled_figure(_WIDTH_IN, 1.2 + 0.42 * len(results)) as figure:
         axes = figure.subplots()
         left = np.zeros(len(results))
         for stage, color in zip(ALL_STAGES, _stage_colors(), strict=True):
@@ -97,11 +98,12 @@ def plot_stages(record: Record, clock: str) -> str:
                 continue
             axes.barh(range(len(results)), means, left=left, color=color, label=stage, height=0.62)
             left += means
-        labels = _labels([result.configuration for result in results])
-        axes.set(yticks=range(len(results)), yticklabels=labels)
+        axes.set(yticks=range(len(results)), yticklabels=_labels(titles(results)))
+        axes.tick_params(axis="y", left=False)
+        axes.grid(visible=False, axis="y")
         axes.set_xlabel(f"mean ms per frame, {_clock_name(clock)}")
         axes.invert_yaxis()
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        figure.legend(frameon=False, loc="outside upper center", ncols=len(ALL_STAGES), fontsize=8)
         return svg_text(figure)
 
 
@@ -135,7 +137,8 @@ def plot_against(record: Record, field: str) -> str:
     clock = "cpu" if has_cpu else "wall"
     with styled_figure(_WIDTH_IN, 2.6) as figure:
         axes = figure.subplots()
-        for results, label in zip(lines.values(), _labels(list(lines)), strict=True):
+        names = titles([results[0] for results in lines.values()])
+        for results, label in zip(lines.values(), _labels(names), strict=True):
             rounds = [
                 [float(np.median(one.stages.clocks[clock][TOTAL])) for one in result.rounds]
                 for result in results
@@ -157,19 +160,10 @@ def plot_against(record: Record, field: str) -> str:
         return svg_text(figure)
 
 
-def short_names(configurations: list[Configuration]) -> list[str]:
-    """Name each configuration by the fields in which it differs from the others."""
-    keys = [configuration.key for configuration in configurations]
-    parts = [key.split(", ") for key in keys]
-    if len(parts) < 2 or len({len(one) for one in parts}) > 1:
-        return keys
-    differing = [k for k in range(len(parts[0])) if len({one[k] for one in parts}) > 1]
-    return [", ".join(one[k] for k in differing) for one in parts]
-
-
-def _labels(configurations: list[Configuration]) -> list[str]:
+def _labels(names: list[str]) -> list[str]:
     """Return names that leave room for the plot: none for a single one, the end of a long one."""
-    names = short_names(configurations) if len(configurations) > 1 else [""]
+    if len(names) < 2:
+        names = [""]
     return [
         name if len(name) <= _MAX_LABEL_LETTERS else "..." + name[3 - _MAX_LABEL_LETTERS :]
         for name in names

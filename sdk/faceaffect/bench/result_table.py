@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faceaffect.bench.compare import Change, Comparison, Verdict
+from faceaffect.bench.configuration import counted
 from faceaffect.bench.latency_bound import LatencyBound
 from faceaffect.bench.metrics import CLOCK_NAMES, Metric, metrics_of
 from faceaffect.bench.percentiles import Distribution
@@ -32,8 +34,8 @@ _STYLES: Final = {
 
 def print_record(record: Record, console: Console) -> None:
     """Print the tables of every configuration."""
-    for result in record.results:
-        console.print(Text(result.configuration.key, style="bold"))
+    for title, result in zip(titles(record.results), record.results, strict=True):
+        console.print(Text(title, style="bold"))
         slo = str(record.settings.get("slo") or "")
         console.print(Text(headline(result, slo), style="bold green"), soft_wrap=True)
         console.print(Text(describe(result), style="dim"), soft_wrap=True)
@@ -46,6 +48,41 @@ def print_record(record: Record, console: Console) -> None:
     console.print(Text(TOTAL_NOTE, style="dim"))
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"))
+
+
+def titles(results: Sequence[Result]) -> list[str]:
+    """Name each result by what it differs in; a single one by all that was measured.
+
+    `auto` is replaced by what ran.
+    """
+    parts = [_title_parts(result) for result in results]
+    whole = [", ".join(one.values()) for one in parts]
+    names = dict.fromkeys(name for one in parts for name in one)
+    differing = [name for name in names if len({one.get(name) for one in parts}) > 1]
+    short = [", ".join(one[name] for name in differing if name in one) for one in parts]
+    if len(results) == 1:
+        return whole
+    if len(set(short)) < len(short) or not all(short):  # `auto` beside what it stands for
+        return [result.configuration.key for result in results]
+    return short
+
+
+def _title_parts(result: Result) -> dict[str, str]:
+    configuration, ran = result.configuration, result.pipeline_info
+    backend = ran.get("backend", configuration.backend).partition(" ")[0]
+    precision = ran.get("precision", configuration.precision)
+    device = ran.get("device", configuration.device)
+    faces = configuration.num_faces
+    width, height = configuration.size or result.workload.size
+    return {
+        "model": f"{ran.get('model', configuration.model or 'default')} model",
+        "backend": f"{backend} {precision} on {device}",
+        "size": f"{width}x{height}",
+        "faces": "faces of the source" if faces is None else counted(faces, "face"),
+        "threads": counted(configuration.threads, "thread"),
+        "streams": counted(configuration.streams, "stream"),
+        **configuration.unusual_options(),
+    }
 
 
 def headline(result: Result, slo: str = "") -> str:

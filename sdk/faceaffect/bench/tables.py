@@ -18,6 +18,7 @@ from faceaffect.bench.result_table import (
     metric_rows,
     stage_rows,
     stage_title,
+    titles,
 )
 from faceaffect.system.durable_file import write_file
 
@@ -51,9 +52,9 @@ def write_csv(record: Record, path: Path) -> None:
 def write_markdown(record: Record, path: Path) -> None:
     """Replace `path` atomically with the tables of a record in GitHub's Markdown."""
     lines = ["# faceaffect bench", "", f"Measured {record.created}.", ""]
-    for result in record.results:
+    for title, result in zip(titles(record.results), record.results, strict=True):
         lines += [
-            f"## {result.configuration.key}",
+            f"## {title}",
             "",
             headline(result, str(record.settings.get("slo") or "")),
             "",

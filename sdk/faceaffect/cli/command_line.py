@@ -25,6 +25,7 @@ from faceaffect.cli.report import report
 from faceaffect.cli.serve import serve
 from faceaffect.cli.signals import FAILURE, INTERRUPTED, TERMINATED, Terminated
 from faceaffect.cli.summarize import summarize
+from faceaffect.cli.variables import is_set, set_variables
 from faceaffect.errors import FaceAffectError
 from faceaffect.system.path_text import printable_message
 
@@ -55,17 +56,17 @@ options, faceaffect.toml in the current folder or --config FILE, with a table fo
   [analyze]
   max-faces = 1
 
-What is typed overrides variables, and variables override the file."""
+What is typed overrides variables, and variables override the file.
+
+Exit codes:
+  0 success, 1 failure, 2 wrong options, 3 some inputs failed, 130 interrupted, 143 terminated"""
 
 
 @click.group(
     cls=GroupedGroup,
     sections=_SECTIONS,
     epilog=_NOTES,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "auto_envvar_prefix": "FACEAFFECT",
-    },
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_version(), prog_name="faceaffect", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -100,6 +101,7 @@ for _command in (
     summarize,
 ):
     faceaffect.add_command(_command)
+set_variables(faceaffect)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -110,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     _repair_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
-    show_traceback = "--debug" in arguments
+    show_traceback = "--debug" in arguments or is_set("DEBUG")
     # Accept --debug anywhere: users append it to a command that has failed.
     arguments = ["--debug"] * show_traceback + [word for word in arguments if word != "--debug"]
     sys.exit(_run(arguments, show_traceback))

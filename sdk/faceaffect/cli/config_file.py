@@ -76,7 +76,7 @@ def _option_defaults(
             raise click.UsageError(
                 f"{path}: expected options of `faceaffect {name}` in [{name}], got {key}{hint}"
             )
-        if isinstance(value, list) and not parameter.multiple:
+        if isinstance(value, list) and not parameter.multiple and parameter.nargs == 1:
             value = ",".join(map(str, value))
         elif parameter.multiple and not isinstance(value, list):
             value = [value]
@@ -90,7 +90,7 @@ def origin_of(error: click.BadParameter) -> str:
         return ""
     source = error.ctx.get_parameter_source(error.param.name)
     if source is click.core.ParameterSource.ENVIRONMENT:
-        return f"from the variable {error.ctx.auto_envvar_prefix}_{error.param.name.upper()}"
+        return f"from the variable {error.param.envvar}"
     if source is click.core.ParameterSource.DEFAULT_MAP:
         path = error.ctx.find_root().meta.get(CONFIG_FILE, CONFIG_FILE)
         return f"from {path}"

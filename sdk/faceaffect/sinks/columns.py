@@ -106,6 +106,8 @@ COLUMN_GROUPS: Final[dict[str, tuple[Column, ...]]] = {
 }
 """What each group adds to `COLUMNS`."""
 ALL_GROUPS: Final = "all"
+_NOT_PREDICTED: Final = ("intensity", "gaze", "blink", "pose3d")
+"""Groups that users of other tools look for."""
 
 
 def select_columns(groups: Sequence[str]) -> tuple[Column, ...]:
@@ -115,9 +117,10 @@ def select_columns(groups: Sequence[str]) -> tuple[Column, ...]:
         ValueError: There is no such group.
     """
     if unknown := [name for name in groups if name not in (*COLUMN_GROUPS, ALL_GROUPS)]:
+        hint = "; no model predicts it" if set(unknown) <= set(_NOT_PREDICTED) else ""
         raise ValueError(
             f"expected columns to be some of {', '.join(COLUMN_GROUPS)} or {ALL_GROUPS}, got"
-            f" {', '.join(unknown)}"
+            f" {', '.join(unknown)}{hint}"
         )
     chosen = [
         added for name, added in COLUMN_GROUPS.items() if name in groups or ALL_GROUPS in groups

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.synthetic_records import synthetic_record
 from faceaffect.bench.configuration import BenchError
 from faceaffect.bench.html_report import report_page, write_report
+from faceaffect.bench.result_table import titles
 from faceaffect.system.install_command import install_command
 
 REQUIRES = ("jinja2", "matplotlib")
@@ -79,6 +80,31 @@ def test_report_page_has_all_plots_and_tables(page: str) -> None:
         "30 fps",
     ):
         assert text in read.text
+
+
+def test_report_page_begins_with_the_main_number(page: str) -> None:
+    text = " ".join(Page(page).text.split())
+    assert text.index("median time of a frame") < text.index("Overview")
+    single = synthetic_record()
+    median = single.results[0].distribution("wall", "total").p50
+    assert f"<dd>{median:.3g} ms</dd>" in report_page(single)
+    assert "measured 2026-01-01 00:00 UTC, synthetic" in report_page(single)
+
+
+def test_sections_are_named_by_what_differs_or_by_what_ran(page: str) -> None:
+    assert re.findall(r"<h2>(.*?)</h2>", page)[1:-2] == [
+        "640x360, 1 face",
+        "640x360, 4 faces",
+        "1920x1080, 1 face",
+    ]
+    single = synthetic_record()
+    single.results[0].pipeline_info = {"backend": "onnx 1.0", "precision": "int8", "device": "cpu"}
+    title = "default model, onnx int8 on cpu, 640x360, 1 face, 1 thread, 1 stream"
+    assert titles(single.results) == [title]
+    named = synthetic_record(backend="onnx").results[0]
+    named.pipeline_info = dict(single.results[0].pipeline_info)
+    both = titles([single.results[0], named])
+    assert len(set(both)) == 2, "auto beside what it stands for"
 
 
 def test_report_page_escapes_text(page: str) -> None:

@@ -60,8 +60,11 @@ def install_fake(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
 def test_power_monitor_stores_samples_by_label(monkeypatch: pytest.MonkeyPatch) -> None:
     install_fake(monkeypatch, FakeJtop)
     with PowerMonitor() as monitor:
-        for monitor.label in ("one", "", "two"):
-            time.sleep(0.1)
+        for label in ("one", "", "two"):
+            monitor.label = label
+            end_s = time.monotonic() + (20 if label else 0.05)
+            while label not in monitor.samples and time.monotonic() < end_s:
+                time.sleep(0.01)
     assert set(monitor.samples) == {"one", "two"}
     assert set(monitor.samples["two"].watts) == {7.25}
     assert set(monitor.samples["two"].max_temperature_deg_c) == {51.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from faceaffect.cli.command_line import faceaffect as group
+from faceaffect.cli.signals import FAILURE, INTERRUPTED, PARTIAL, TERMINATED
 from tests.sdk.cli.conftest import Run
 
 COMMANDS = {
@@ -136,6 +138,45 @@ def test_help_of_analyze_is_in_sections() -> None:
     assert text.index("--overlay") < positions[1] < text.index("--backend") < positions[2]
 
 
+def test_exit_codes_are_documented() -> None:
+    codes = {str(code) for code in (0, FAILURE, click.UsageError.exit_code, PARTIAL)}
+    codes |= {str(INTERRUPTED), str(TERMINATED)}
+    page = (Path(__file__).parents[3] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    table = page.partition("## Exit codes")[2]
+    assert set(re.findall(r"^\| (\d+) \|", table, re.M)) == codes
+    for command in (["--help"], ["analyze", "--help"]):
+        line = CliRunner().invoke(group, command).output.partition("Exit codes:\n")[2]
+        assert set(re.findall(r"\d+", line)) == codes, command
+
+
+def test_help_of_columns_names_every_group() -> None:
+    from faceaffect.sinks.columns import ALL_GROUPS, COLUMN_GROUPS
+
+    text = " ".join(CliRunner().invoke(group, ["analyze", "--help"]).output.split())
+    about = text[text.index("--columns") :].partition("[default")[0]
+    assert [name for name in (*COLUMN_GROUPS, ALL_GROUPS) if name not in about] == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ("landmarks,lips", "some of default, landmarks, eyes or all, got lips"),
+        ("gaze", "got gaze; no model predicts it"),
+        ("blink,intensity", "got blink, intensity; no model predicts it"),
+        ("gaze,lips", "got gaze, lips"),
+    ],
+)
+def test_unknown_columns_are_refused_before_anything_is_written(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], groups: str, message: str
+) -> None:
+    assert run("analyze", "a.mp4", "--columns", groups, "--out", tmp_path / "rows.csv") == 2
+    error = capsys.readouterr().err
+    assert "'--columns'" in error
+    assert message in error
+    assert ("no model" in error) == ("no model" in message)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_is_colored_in_terminals_unless_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     text = CliRunner().invoke(group, ["analyze", "--help"], color=True).output
@@ -150,28 +191,59 @@ def test_lines_of_help_fit_into_100_columns() -> None:
         assert [line for line in text.splitlines() if len(line) > 100] == []
 
 
-def complete_in_bash(words: str, program: Path) -> list[str]:
-    """What bash offers after `words` with the printed script loaded."""
-    script = f"""
-PATH={program.parent}:$PATH
+COMPLETE_IN = {
+    "bash": """
 eval "$(faceaffect completion bash)"
 COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _faceaffect_completion faceaffect
 printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    return done.stdout.split()
+""",
+    # Outside of the line editor: what the script hands to zsh's completion is printed.
+    "zsh": """
+compdef() {{ }}
+_describe() {{ print -l -- "${{(P@)3}}" }}
+compadd() {{ print -l -- "${{(P@)@[-1]}}" }}
+eval "$(faceaffect completion zsh)"
+words=({words}); CURRENT=${{#words}}
+_faceaffect_completion
+""",
+    "fish": """
+faceaffect completion fish | source
+complete -C "{words}"
+""",
+}
+"""Scripts that print what a shell offers after words, a line each, with the printed one loaded."""
 
 
-def test_bash_completes_commands_options_and_choices(tmp_path: Path) -> None:
-    if shutil.which("bash") is None:
-        pytest.skip("needs bash")
+@pytest.mark.parametrize("shell", COMPLETE_IN)
+def test_shell_completes_commands_options_and_choices(tmp_path: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
     program = tmp_path / "faceaffect"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m faceaffect "$@"\n')
     program.chmod(0o755)
-    assert complete_in_bash("faceaffect an", program) == ["analyze"]
-    assert complete_in_bash("faceaffect analyze --max", program) == ["--max-faces", "--max-pixels"]
-    assert complete_in_bash("faceaffect export --to e", program) == ["elan"]
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),  # no settings of whoever runs the tests
+        "XDG_CONFIG_HOME": str(tmp_path),
+    }
+
+    def offered(words: str) -> list[str]:
+        done = subprocess.run(
+            [shell, "-c", COMPLETE_IN[shell].format(words=words)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
+        )
+        # Zsh and fish show a help text beside each word, after a colon or a tab.
+        return [re.split(r"[:\t]", line)[0] for line in done.stdout.splitlines()]
+
+    assert offered("faceaffect an") == ["analyze"]
+    assert offered("faceaffect analyze --max") == ["--max-faces", "--max-pixels"]
+    assert offered("faceaffect export --to e") == ["elan"]
+    assert "--token-file" in offered("faceaffect serve --t")
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
