@@ -121,10 +121,10 @@ def stage_times(
     frame, maps = synthetic_faces(session, size, count)
     runner.run(frame, maps)
     slots = next(slots for slots in runner._batch_sizes if slots >= count)
-    upload_bytes = runner._pack_upload(frame, maps, slots)
+    upload_bytes = runner._pack_upload([(frame, maps)], slots)
     yield (
         "pack on the host",
-        wall_times_us(lambda: runner._pack_upload(frame, maps, slots), session.repeats),
+        wall_times_us(lambda: runner._pack_upload([(frame, maps)], slots), session.repeats),
     )
     places, out_bytes = runner._outputs[slots]
     side, crop = runner._crop.size_px, runner._crop
