@@ -155,5 +155,5 @@ def test_find_bundle_with_folder_of_a_built_in_name_keeps_default_model(
     (tmp_path / "default").mkdir()  # of somebody's videos
     assert find_bundle() == find_bundle("default") == shipped
     (tmp_path / "clips").mkdir()
-    with pytest.raises(BundleError, match="expected spec.json in clips, got none"):
+    with pytest.raises(BundleError, match=r"expected spec\.json in clips, got none"):
         open_bundle("clips")
