@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -292,7 +292,7 @@ def _turn_rows(data: Path, pipeline: Pipeline) -> Iterator[str]:
             frames = [frame for frame in source if frame.index % speed == 0]
         for number, frame in enumerate(frames):
             middle = frame.width_px / 2, frame.height_px / 2
-            faces, _ = pipeline.analyze(Frame(frame.pixels, frame.pixel_format, number / 12))
+            faces, _ = pipeline.analyze(replace(frame, time_s=number / 12, index=number))
             left, right = (middle[0] / 2, middle[1]), (1.5 * middle[0], middle[1])
             people.add(faces, {"left": left, "right": right})
         yield people.row(f"{clip.stem[:15]} at {speed} times its speed, {len(frames)} frames")

@@ -129,17 +129,18 @@ def find_bundle(model: str | Path | None = None) -> Path:
     """Folder of a bundle.
 
     Args:
-        model: A folder, else the name of a listed bundle; None means the default model.
+        model: A folder, else the name of a listed bundle; None means the default model, whatever
+            folders lie in the current one.
 
     Raises:
         BundleError: There is neither.
     """
-    if model is None:
-        model = DEFAULT_NAME
-    path = Path(model)
-    if path.is_dir():
+    path = None if model is None else Path(model)
+    if path is not None and (path / SPEC_FILE).is_file():
         return path
-    folder, names = _find_by_name(str(model))
+    folder, names = _find_by_name(DEFAULT_NAME if model is None else str(model))
+    if folder is None and path is not None and path.is_dir():
+        return path  # what it lacks is said when it is opened
     if folder is None:
         raise BundleError(f"model must be a bundle folder or one of {names}, got {str(model)!r}")
     return folder

@@ -147,10 +147,9 @@ class AnalyzeBatch:
             )
             notes = list(totals.notes)
             if totals.without_faces:
-                size_px = self._settings.tasks.pipeline["min_face_size_px"]
-                first, count = totals.without_faces[0], len(totals.without_faces)
-                others = f" and {count - 1} more" if count > 1 else ""
-                notes.append(f"{first}{others}: {no_face_hint(size_px)}")
+                options = self._settings.tasks.pipeline
+                size_px, rotate = options["min_face_size_px"], options["rotate"]
+                notes.append(no_face_hint(totals.without_faces, size_px, rotate))
             print_messages(console, "note", notes, "yellow")
         print_messages(console, "error", totals.failed, "red")
         if totals.failed:

@@ -38,6 +38,7 @@ from faceaffect.sinks.sink import (
     SinkError,
     SinkOptions,
 )
+from faceaffect.sources.camera_source import CameraSource
 from faceaffect.sources.open_source import is_live, open_source
 from faceaffect.sources.source import Source, SourceError
 from faceaffect.system.path_text import printable_message
@@ -97,8 +98,9 @@ class AnalyzeRun:
                     code = FAILURE
             for stream in streams:
                 self._summary.notes += stream.notes
-            if self._summary.frames and not self._summary.faces:
-                self._summary.notes.append(no_face_hint(settings.pipeline["min_face_size_px"]))
+            if without_faces := self._summary.without_faces:
+                size_px, rotate = (settings.pipeline[k] for k in ("min_face_size_px", "rotate"))
+                self._summary.notes.append(no_face_hint(without_faces, size_px, rotate))
             is_reported = True
             is_complete = code in (0, FAILURE, PARTIAL) or is_live(
                 settings.sources[0]
@@ -200,7 +202,7 @@ class AnalyzeRun:
             if self._settings.jobs > 1:
                 video = self._split(source, point, pipeline, sink)
             is_complete = False
-            frames_before = self._summary.frames
+            frames_before, faces_before = self._summary.frames, self._summary.faces
             try:
                 if video is not None:
                     self._write_results(video, source, point, sink)
@@ -210,6 +212,8 @@ class AnalyzeRun:
                         tracks = self._resume_tracks(source, point, first_frame, sink)
                         stem = self._stems.get(uri, "")
                         self._analyze_frames(source, point, pipeline, sink, tracks, stem)
+                if isinstance(source, CameraSource) and source.is_lost:
+                    raise SourceError(f"{source.notes.pop()}; check camera and network")
                 is_complete = True
             finally:
                 self._side_car.add(
@@ -221,6 +225,9 @@ class AnalyzeRun:
                 )
                 self._summary.notes += source.notes if video is None else video.notes
                 self._summary.dropped += source.dropped
+            frames = self._summary.frames - frames_before
+            if frames and not point.next_frame and self._summary.faces == faces_before:
+                self._summary.without_faces.append(uri)
         sink.end(uri)
 
     def _first_frame(self, uri: str, point: ResumePoint, pipeline: Pipeline) -> int:

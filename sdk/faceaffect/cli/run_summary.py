@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from faceaffect.cli.print_table import open_console, print_messages, print_table
+from faceaffect.detectors.names import AUTO_ROTATION
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.system.path_text import printable_message
 from faceaffect.types import Affect, Faces
@@ -40,6 +42,7 @@ class RunSummary:
     outputs: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    without_faces: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
     _pending: list[Affect] = field(default_factory=list)
 
@@ -110,11 +113,13 @@ class RunSummary:
         return lines
 
 
-def no_face_hint(min_face_size_px: float) -> str:
-    """Return what to try where no face was found in a whole input."""
+def no_face_hint(uris: Sequence[str], min_face_size_px: float, rotate: str) -> str:
+    """Return what to try for inputs in which no face was found at all."""
+    others = f" and {len(uris) - 1} more" if len(uris) > 1 else ""
+    turned = "" if rotate == AUTO_ROTATION else f"; frames were turned by --rotate {rotate} only"
     return (
-        f"no face was found: faces smaller than {min_face_size_px:g} px need --min-face-size, and "
-        "sideways or upside-down images must be turned first"
+        f"{uris[0]}{others}: no face was found; faces smaller than {min_face_size_px:g} px need a "
+        f"smaller --min-face-size, sideways or upside-down ones --rotate 90, 180 or 270{turned}"
     )
 
 

@@ -42,7 +42,8 @@ class CameraSource(Source):
     The consumer never gets a stale frame, and the camera's own queue never fills. `Frame.index`
     counts what the camera delivered, dropped frames included; `Frame.time_s` is the capture time
     in seconds since opening. A camera that is lost is reopened, with growing pauses, for
-    `reconnect_timeout_s`; the iteration ends if it does not come back.
+    `reconnect_timeout_s`; if it does not come back, the iteration ends, `is_lost` is true and the
+    last note says so.
     """
 
     is_live = True
@@ -59,6 +60,7 @@ class CameraSource(Source):
         self.name = config.name
         self.notes: list[str] = []
         self.dropped = 0
+        self.is_lost = False
         self._config = config
         self._reconnect_timeout_s = options.reconnect_timeout_s
         self._index = options.start_frame  # a resumed run never reuses an index
@@ -158,6 +160,7 @@ class CameraSource(Source):
             if self._capture.isOpened():
                 return True
             self._capture.release()
+        self.is_lost = True
         self.notes.append(
             f"{self._loss_note()}, it did not come back within {self._reconnect_timeout_s:g} s"
         )

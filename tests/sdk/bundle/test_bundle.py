@@ -145,3 +145,15 @@ def test_find_bundle_by_name_in_models_variable(
     assert find_bundle("tiny") == folder
     with pytest.raises(BundleError, match=r"one of \[.*'tiny'.*\], got 'tinny'"):
         find_bundle("tinny")
+
+
+def test_find_bundle_with_folder_of_a_built_in_name_keeps_default_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = find_bundle()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "default").mkdir()  # of somebody's videos
+    assert find_bundle() == find_bundle("default") == shipped
+    (tmp_path / "clips").mkdir()
+    with pytest.raises(BundleError, match=r"expected spec\.json in clips, got none"):
+        open_bundle("clips")

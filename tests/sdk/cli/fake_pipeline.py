@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from inspect import signature
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from faceaffect.pipeline import open_pipeline as real_open_pipeline
 from faceaffect.types import Affect, Faces, Frame
 
 FRAME_S = float(os.environ.get("FAKE_FRAME_S", "0"))
@@ -78,6 +80,7 @@ def fake_module(opened: list[FakePipeline] | None = None) -> ModuleType:
             opened.append(pipeline)
         return pipeline
 
+    open_pipeline.__signature__ = signature(real_open_pipeline)  # type: ignore[attr-defined]
     module = ModuleType("faceaffect.pipeline")
     module.open_pipeline = open_pipeline  # type: ignore[attr-defined]
     return module

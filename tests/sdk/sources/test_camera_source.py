@@ -103,12 +103,14 @@ def test_camera_source_with_fast_consumer_drops_no_frame() -> None:
 def test_camera_source_after_loss_reopens_camera_and_notes_it() -> None:
     camera = FakeCamera([3, None, None, 3, None], is_paced_by_consumer=True)
     with open_camera(camera, reconnect_timeout_s=0.8) as source:
+        assert not source.is_lost
         indices = indices_in_step(camera, source)
     assert indices == list(range(6))
     assert camera.openings >= 5
     assert source.notes[0].startswith("fake: lost after 3 frames (")
     assert "back after" in source.notes[0]
     assert source.notes[1].endswith("it did not come back within 0.8 s")
+    assert source.is_lost
 
 
 def test_camera_source_without_frames_after_reopening_ends() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -53,6 +54,7 @@ INTERLACE = "fps=50,tinterlace=interleave_top,setfield=tff"
         ),
         ("xdcam.mpg", "320x256", "format=yuv422p|-c:v mpeg2video -flags +ildct+ilme -q:v 2"),
         ("prores.mov", "320x256", "format=yuv422p10le|-c:v prores_ks -flags +ildct"),
+        ("dv_ntsc.avi", "720x480", "format=yuv411p|-c:v dvvideo"),
     ],
 )
 def test_interlaced_video_is_deinterlaced_and_noted_once(
@@ -60,14 +62,16 @@ def test_interlaced_video_is_deinterlaced_and_noted_once(
 ) -> None:
     pixel_format, options = coding.split("|")
     path = tmp_path / name
-    filters = f"{INTERLACE},{pixel_format}"
-    ffmpeg(*moving_pattern(size, "50", 0.4), "-vf", filters, "-r", "25", *options.split(), path)
+    filters, rate = f"{INTERLACE},{pixel_format}", "25"
+    if "ntsc" in name:  # the lower field comes first
+        filters, rate = filters.replace("tff", "bff").replace("=50", "=60000/1001"), "30000/1001"
+    ffmpeg(*moving_pattern(size, "50", 0.4), "-vf", filters, "-r", rate, *options.split(), path)
     width, height = map(int, size.split("x"))
     with open_source(path) as source:
         frames = list(source)
         notes = [note for note in source.notes if "interlaced" in note]
         size_px = source.size_px
-    assert len(frames) == 10
+    assert len(frames) == len(probed_times_s(path)) >= 10
     assert len(notes) == 1
     assert size_px is not None
     expected = decoded_by_ffmpeg(path, size_px, "bwdif=mode=send_frame", f"scale={size_px[0]}:-2")
@@ -101,6 +105,52 @@ def test_rotated_video_is_shown_upright(tmp_path: Path, degrees: int) -> None:
     stored = decoded_by_ffmpeg(plain, (96, 64))[0]
     x, y = matrix @ [10, 20, 1]
     assert np.abs(shown[20, 10].astype(int) - stored[round(y), round(x)]).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("matrix", "flip"),
+    [((-1, 0, 0, 1), "hflip"), ((1, 0, 0, -1), "vflip"), ((0, 1, 1, 0), "transpose=cclock_flip")],
+)
+def test_mirrored_video_is_shown_as_its_matrix_says(
+    tmp_path: Path, matrix: tuple[int, ...], flip: str
+) -> None:
+    plain, path = tmp_path / "plain.mp4", tmp_path / "mirrored.mp4"
+    ffmpeg(*moving_pattern("96x64", seconds=0.2), plain)
+    a, b, c, d = (0x10000 * value for value in matrix)
+    content = plain.read_bytes()
+    track = content.index(b"tkhd")  # the matrix of the track, not that of the movie
+    upright = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    mirrored = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 0x40000000)
+    path.write_bytes(content[:track] + content[track:].replace(upright, mirrored, 1))
+    size_px = (64, 96) if "transpose" in flip else (96, 64)
+    expected = decoded_by_ffmpeg(plain, size_px, flip)
+    with open_source(path) as source:
+        frames = [to_bgr(frame) for frame in source]
+        to_stored = source.geometry.display_to_stored  # type: ignore[attr-defined]
+    for frame, right in zip(frames, expected, strict=True):
+        assert np.abs(frame.astype(int) - right.astype(int)).mean() <= 1
+    x, y = to_stored @ [10, 20, 1]
+    stored = decoded_by_ffmpeg(plain, (96, 64))[-1]
+    assert np.abs(frames[-1][20, 10].astype(int) - stored[round(y), round(x)]).max() <= 3
+
+
+def test_palette_is_shown_as_colors(tmp_path: Path) -> None:
+    path = tmp_path / "palette.mkv"
+    palette = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
+    chain = ["-vf", f"{palette},format=pal8", "-c:v", "png"]
+    ffmpeg(*moving_pattern("96x64", seconds=0.2), *chain, path)
+    assert_shows(path, (96, 64))
+
+
+def test_default_of_several_video_streams_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    inputs = [*moving_pattern("64x48", seconds=0.4), *moving_pattern("96x64", seconds=0.2)]
+    default = ["-disposition:v:0", "0", "-disposition:v:1", "default"]
+    ffmpeg(*inputs, "-map", "0:v", "-map", "1:v", *default, path)
+    with open_source(path) as source:
+        assert (source.size_px, len(list(source))) == ((96, 64), 5)
+    with open_source(f"{path}?stream=0") as source:
+        assert (source.size_px, len(list(source))) == ((64, 48), 10)
 
 
 @pytest.mark.parametrize(
