@@ -14,6 +14,7 @@ BENCHMARKS = {
     "latency": "benchmarks.latency_targets",
     "compare": "benchmarks.compare",
     "throughput": "benchmarks.throughput",
+    "cameras": "benchmarks.cameras",
     "segments": "benchmarks.segment_parity",
     "methods": "benchmarks.methods",
     "reliability": "benchmarks.reliability",

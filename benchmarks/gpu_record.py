@@ -51,6 +51,7 @@ PARTS: tuple[RecordPart, ...] = (
     RecordPart("Baselines", "bench_pipeline.baselines", 120),
     RecordPart("Analysis of the demo clip", "bench_pipeline.analysis"),
     RecordPart("Memory", "bench_pipeline.memory"),
+    RecordPart("Several cameras", "bench_pipeline.cameras"),
     RecordPart("Engines: build", "bench_engine.build_engines", 240, TENSORRT),
     RecordPart("Engines: parity", "bench_engine.engine_parity", 240, TENSORRT),
     RecordPart("Frame to result, float16 engine", "bench_pipeline.latency_fp16", 120, TENSORRT),

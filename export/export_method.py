@@ -70,6 +70,12 @@ def export_method(
         ValueError: The run or an option cannot be used, or an exported stage differs.
     """
     recipe, net = read_method_run(run_dir)
+    expressions = getattr(recipe.net, "expressions", len(EXPRESSION_NAMES))
+    if expressions != len(EXPRESSION_NAMES):
+        raise ValueError(
+            f"bundles report {len(EXPRESSION_NAMES)} expressions, {run_dir} has {expressions}; "
+            "evaluate it as a run folder, or train with net.expressions=7"
+        )
     if options.use_ema:
         net.load_state_dict(
             load_file(_require(run_dir / EMA_FILE, "a run with EMA weights (mean_teacher)"))

@@ -137,6 +137,18 @@ def metrics(
     is_flag=True,
     help="Write predictions.txt for each task, as from ABAW6 on, not a file for each video.",
 )
+@click.option(
+    "--multi-task",
+    is_flag=True,
+    help="Also write predictions.txt of all three tasks, as multi-task challenges want it.",
+)
+@click.option(
+    "--rules",
+    type=click.Choice(["auto", "abaw2", "abaw3"]),
+    default="auto",
+    show_default=True,
+    help="Scores of ABAW2 (7 expressions) or of ABAW3 and later (8, F1 without accuracy).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an evaluation in --out.")
 def evaluate(
     bundle: str,
@@ -148,7 +160,7 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Evaluate BUNDLE (a folder, a name, or the folder of a method's run) on the labels of DATA;
-    write metrics, a page and ABAW2 submissions to --out.
+    write metrics, a page and submission files to --out.
 
     DATA is a folder in the layout of Aff-Wild2 (annotations and cropped_aligned), a folder of
     rendered faces (faces_*.npz), or a CSV or Parquet file of predictions, such as `faceaffect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -80,6 +80,11 @@ class RunnerBackend:
         self, frame: Frame, crop_to_frame: FloatArray
     ) -> tuple[HeadOutputs, FloatArray]:
         return self._runner.run(frame, crop_to_frame)
+
+    def infer_frames(
+        self, frames: Sequence[tuple[Frame, FloatArray]]
+    ) -> tuple[HeadOutputs, FloatArray]:
+        return self._runner.run_frames(frames)
 
     def infer(self, crops: FloatArray) -> HeadOutputs:
         return tensorrt_backend.infer_crops(self.infer_frame, self._crop, crops)

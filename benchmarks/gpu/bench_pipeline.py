@@ -29,6 +29,7 @@ from faceaffect.types import FloatArray, Frame, PixelFormat
 
 SIZES = {"640x360": (360, 640), "1920x1080": (1080, 1920)}
 FACES = (1, 2, 4, 8, 16)
+CAMERAS = (2, 4, 8)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -66,6 +67,30 @@ def latency(session: Session) -> Iterator[str]:
                 yield f"| {size} | {count} | {kind} | {percentiles(times)} |"
     if runner.uncaptured:
         yield f"- not captured: {runner.uncaptured}"
+
+
+def cameras(session: Session) -> Iterator[str]:
+    """Wall time of one face in each of several frames, in one run and in a run per frame."""
+    runner, engine = open_runner(session)
+    yield from (
+        f"- engine: {engine}",
+        "",
+        "| frames of 640x360 | how | p50, us | p95 | p99 |",
+        "|---|---|---|---|---|",
+    )
+    for count in CAMERAS:
+        _, maps = synthetic_faces(session, "640x360", count)
+        frames = [frame_of(PixelFormat.BGR, *SIZES["640x360"], seed) for seed in range(count)]
+        batch = [(frame, maps[i : i + 1]) for i, frame in enumerate(frames)]
+
+        def run_each(batch: list[tuple[Frame, FloatArray]] = batch) -> None:
+            for one in batch:
+                runner.run(*one)
+
+        for kind, call in (("one run", partial(runner.run_frames, batch)), ("each", run_each)):
+            times = wall_times_us(call, session.repeats)
+            session.metrics[f"cameras {count} {kind}"] = float(np.median(times))
+            yield f"| {count} | {kind} | {percentiles(times)} |"
 
 
 def latency_fp16(session: Session) -> Iterator[str]:
@@ -121,10 +146,10 @@ def stage_times(
     frame, maps = synthetic_faces(session, size, count)
     runner.run(frame, maps)
     slots = next(slots for slots in runner._batch_sizes if slots >= count)
-    upload_bytes = runner._pack_upload(frame, maps, slots)
+    upload_bytes = runner._pack_upload([(frame, maps)], slots)
     yield (
         "pack on the host",
-        wall_times_us(lambda: runner._pack_upload(frame, maps, slots), session.repeats),
+        wall_times_us(lambda: runner._pack_upload([(frame, maps)], slots), session.repeats),
     )
     places, out_bytes = runner._outputs[slots]
     side, crop = runner._crop.size_px, runner._crop

@@ -192,6 +192,21 @@ def eye_openness(landmarks_xy: FloatArray) -> NDArray[np.float64]:
     return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
+CLOSED_EYE_OPENNESS: Final = 0.119
+"""Mean openness of both eyes at which they are as likely closed as open."""
+_CLOSED_EYE_SCALE: Final = 0.0365
+
+
+def closed_eyes_probability(landmarks_xy: FloatArray) -> NDArray[np.float64]:
+    """Probability [N] that the eyes are closed (AU45), by landmarks [N, 68, 2].
+
+    A logistic function of the mean `eye_openness` of both eyes, fitted on landmarks of the default
+    model to the blinks of its landmark teacher (4,055 photographs). NaN for an eye without width.
+    """
+    openness = eye_openness(landmarks_xy).mean(axis=1)
+    return np.asarray(1 / (1 + np.exp((openness - CLOSED_EYE_OPENNESS) / _CLOSED_EYE_SCALE)))
+
+
 def iou(first: FloatArray, second: FloatArray) -> float:
     """Intersection over union of two boxes (x1, y1, x2, y2)."""
     low = np.maximum(first[:2], second[:2])

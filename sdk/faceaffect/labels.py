@@ -36,6 +36,12 @@ AU_MEANINGS: Final[dict[str, str]] = {
 }
 """Names of the action units in FACS (Ekman and Friesen, 1978)."""
 
+AU_INTENSITY_MAX: Final[float] = 5.0
+"""Strongest intensity of an action unit; 1 to 5 stand for the letters A to E of FACS."""
+
+BLINK_NAME: Final[str] = "AU45"
+"""Closed eyes, which the landmarks show: not among the units of Aff-Wild2."""
+
 EXPRESSION_NAMES: Final[tuple[str, ...]] = (
     "neutral",
     "anger",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from faceaffect.backends import Backend, BackendOptions, TensorRTOptions, open_b
 from faceaffect.bundle.bundle import Bundle, find_bundle, open_bundle
 from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.detectors.detector import Detector
-from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS, RotateName
+from faceaffect.detectors.names import AUTO_ROTATION, RotateName
 from faceaffect.detectors.to_detector import to_detector
 from faceaffect.multistage.open_multistage import open_multistage
 from faceaffect.outputs.affect_decoder import AffectDecoder, AffectLogits
@@ -29,7 +29,7 @@ from faceaffect.tracking.aligned_crop import AlignedCropFaces
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.located_faces import FaceLocator, LocatedFaces
 from faceaffect.tracking.tracked_faces import TrackedFaces
-from faceaffect.tracking.tracker_config import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig, check_limits
 from faceaffect.types import Affect, Faces, Frame, PixelFormat
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ class Pipeline:
             self.stage_timer.begin()
             located = self._locator.locate(frame)
             logits = self._model.predict(frame, located)
-            affect = self._decoder.decode(logits, located.track_id, frame.time_s)
+            quality = located.outputs.heads["quality_logit"]
+            affect = self._decoder.decode(logits, located.track_id, frame.time_s, quality)
             faces = located.to_faces()
             self.stage_timer.end()
             return faces, affect
@@ -247,6 +248,14 @@ class Pipeline:
         self.close()
 
 
+class _Decoding(NamedTuple):
+    """Options of `AffectDecoder`."""
+
+    neutral_baseline: bool
+    is_video: bool
+    min_quality: float
+
+
 def open_pipeline(
     model: str | Path | None = None,
     *,
@@ -260,6 +269,7 @@ def open_pipeline(
     rotate: RotateName = "auto",
     smooth: bool = True,
     neutral_baseline: bool = False,
+    min_quality: float = 0.0,
     aligned_crops: bool = False,
     is_video: bool = False,
     detector: Detector | str | Path | None = None,
@@ -280,6 +290,7 @@ def open_pipeline(
             where no upright one is found. Coordinates and pose stay those of the frame as it is.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
+        min_quality: Quality (0 to 1) below which the affect of a face is NaN.
         aligned_crops: Whether each frame is one aligned face crop; no detector runs.
         is_video: Whether such crops are one face in order of time.
         detector: A `Detector`, a name in `detectors.names`, or the path of a YuNet file.
@@ -296,17 +307,14 @@ def open_pipeline(
         ...     [len(pipeline.analyze(frame)[0]) for frame, _ in zip(source, range(3))]
         [1, 1, 1]
     """
-    check_limits(max_faces, min_face_size_px, threads, rotate)
+    check_limits(max_faces, min_face_size_px, threads, rotate, min_quality)
     options = BackendOptions(threads, precision, max_faces, dla_core, tensorrt or TensorRTOptions())
-    config = TrackerConfig(
-        max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION
-    )
+    config = TrackerConfig(max_faces, min_face_size_px, smooth, rotate == AUTO_ROTATION)
     find_detector = partial(to_detector, detector, min_face_size_px, rotate, threads)
     make_detector = None if aligned_crops else find_detector
+    decoding = _Decoding(neutral_baseline, is_video, min_quality)
     path = find_bundle(model)
-    return _open_parts(
-        path, backend, device, options, make_detector, config, neutral_baseline, is_video
-    )
+    return _open_parts(path, backend, device, options, make_detector, config, decoding)
 
 
 def _open_parts(
@@ -316,8 +324,7 @@ def _open_parts(
     options: BackendOptions,
     make_detector: Callable[[Backend], Detector] | None,
     config: TrackerConfig,
-    neutral_baseline: bool,
-    is_video: bool,
+    decoding: _Decoding,
 ) -> Pipeline:
     """Open the bundle at `path`, its stages if it has some, and the backend."""
     timer = StageTimer()
@@ -331,8 +338,7 @@ def _open_parts(
         config,
         multistage=multistage,
         timer=timer,
-        neutral_baseline=neutral_baseline,
-        is_video=is_video,
+        **decoding._asdict(),
     )
 
 
@@ -346,6 +352,7 @@ def assemble_pipeline(
     timer: StageTimer | None = None,
     neutral_baseline: bool = False,
     is_video: bool = False,
+    min_quality: float = 0.0,
 ) -> Pipeline:
     """Build a pipeline from opened parts.
 
@@ -358,6 +365,7 @@ def assemble_pipeline(
         timer: Times the stages.
         neutral_baseline: See `open_pipeline`.
         is_video: See `open_pipeline`.
+        min_quality: See `open_pipeline`.
 
     Raises:
         BundleError: The parts of the bundle do not fit together.
@@ -378,16 +386,6 @@ def assemble_pipeline(
         smooth=config.smooth,
         neutral_baseline=neutral_baseline,
         is_video=is_video or detector is not None,
+        min_quality=min_quality,
     )
     return Pipeline(locator, model, decoder, backend, timer)
-
-
-def check_limits(max_faces: int, min_face_size_px: int, threads: int, rotate: str) -> None:
-    """Raise ValueError if an option is out of range."""
-    if max_faces < 1 or min_face_size_px < 12 or threads < 1:
-        raise ValueError(
-            "expected max_faces >= 1, min_face_size_px >= 12, threads >= 1, "
-            f"got {max_faces}, {min_face_size_px}, {threads}"
-        )
-    if rotate not in (AUTO_ROTATION, *ROTATIONS):
-        raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.labels import EXPRESSION_NAMES, LANDMARK_COUNT
+from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES, LANDMARK_COUNT
 
 FloatArray = NDArray[np.float32]
 IdArray = NDArray[np.int64]
@@ -256,7 +256,8 @@ class Faces:
 class Affect:
     """Affect of the faces of one frame, row for row with `Faces`.
 
-    Outputs of a head that the model lacks (see `ModelSpec.heads`) are NaN, and no AU is active.
+    Outputs of a head that the model lacks (see `ModelSpec.heads`), and all outputs of a face below
+    the least quality that was asked for, are NaN, and no AU is active.
 
     Attributes:
         au_probability: Probability of each action unit, in the order of `labels.AU_NAMES`.
@@ -264,6 +265,9 @@ class Affect:
         expression_probability: In the order of `labels.EXPRESSION_NAMES`.
         valence: -1 (unpleasant) to 1 (pleasant).
         arousal: -1 (calm) to 1 (excited).
+        au_intensity: Intensity of each action unit, 0 to 5: a monotone function of its
+            probability, so that `au_active` is a threshold on it. 1 to 5 stand for the letters A
+            (trace) to E (maximum) of FACS. NaN unless the model has `ModelSpec.au_intensity`.
 
     Examples:
         >>> import faceaffect as fa
@@ -279,6 +283,12 @@ class Affect:
     expression_probability: FloatArray  # [N, 7]
     valence: FloatArray  # [N]
     arousal: FloatArray  # [N]
+    au_intensity: FloatArray = field(default_factory=lambda: _rows(0, len(AU_NAMES)))  # [N, 12]
+
+    def __post_init__(self) -> None:
+        if len(self.au_intensity) != len(self.valence):
+            unknown = np.full((len(self.valence), len(AU_NAMES)), np.nan, np.float32)
+            object.__setattr__(self, "au_intensity", unknown)
 
     def __len__(self) -> int:
         return len(self.valence)

@@ -225,6 +225,14 @@ def test_latency_and_stages_report_all_sizes(
     assert targets(session.metrics)[2].endswith(("| met |", "| missed |"))
 
 
+def test_cameras_reports_one_run_and_a_run_per_frame(session: Session, gpu: BenchGpu) -> None:
+    rows = [line.strip("| ").split(" | ") for line in list(bench_pipeline.cameras(session))[4:]]
+    assert [row[:2] for row in rows] == [
+        [str(n), kind] for n in bench_pipeline.CAMERAS for kind in ("one run", "each")
+    ]
+    assert all(session.metrics[f"cameras {n} {kind}"] > 0 for n, kind, *_ in rows)
+
+
 def test_baselines_that_are_missing_report_the_reason(
     session: Session, gpu: BenchGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,6 +144,22 @@ def test_pipeline_with_neutral_baseline_corrects_neutral_face(tmp_path: Path) ->
     np.testing.assert_allclose(affect.au_probability[0], 1 / (1 + np.exp(-neutral)), atol=1e-3)
 
 
+def test_pipeline_lists_faces_below_least_quality_without_affect(open_tiny: OpenTiny) -> None:
+    with open_tiny(detector=FixedDetector(LEFT)) as pipeline:
+        quality = float(pipeline.analyze(bright())[0].quality[0])
+    for min_quality, is_known in ((quality - 0.01, True), (quality + 0.01, False)):
+        with open_tiny(detector=FixedDetector(LEFT), min_quality=min_quality) as pipeline:
+            faces, affect = pipeline.analyze(bright())
+        assert faces.track_id.tolist() == [1]
+        assert np.isfinite(affect.au_probability).all() == is_known
+        assert np.isfinite(affect.valence).all() == is_known
+
+
+def test_open_pipeline_with_quality_above_one_raises(open_tiny: OpenTiny) -> None:
+    with pytest.raises(ValueError, match="0 <= min_quality <= 1, got 30"):
+        open_tiny(min_quality=30)
+
+
 def test_pipeline_restarts_and_ends_its_neutral_baseline(tmp_path: Path) -> None:
     """It fades in again after a restart, and is gone after its end."""
     folder = write_tiny_bundle(tmp_path / "tiny")

@@ -135,8 +135,8 @@ def run_one(name: str, records: Path, scale: float, save_every: int, **options: 
     multiple=True,
     default=("default",),
     show_default=True,
-    help="A bundle of the default network, which has seen renders, or a folder of `pretrain`, "
-    "which has not; may be repeated.",
+    help="A bundle of the default network, which has seen renders; a folder of `pretrain` or of "
+    "MediaPipe's networks, which have not; may be repeated.",
 )
 @click.option("--idea", "ideas", multiple=True, help="Name of an idea.  [default: all]")
 @click.option("--splits", type=click.IntRange(2), default=12, show_default=True)
@@ -147,13 +147,11 @@ def cached(
 
     A stopped call is resumed by the next one.
     """
-    from training.ablations.cached.campaign import TrunkSource, run_campaign
+    from training.ablations.cached.campaign import run_campaign
     from training.ablations.results_page import PAGE, results_text
-    from training.methods.pretrain_trunk import TRUNK_FILE
 
     with reported_errors():
-        sources = [TrunkSource(each, not (Path(each) / TRUNK_FILE).is_file()) for each in trunks]
-        run_campaign(data, sources, work, ideas=ideas, splits=splits, echo=click.echo)
+        run_campaign(data, trunks, work, ideas=ideas, splits=splits, echo=click.echo)
         PAGE.write_text(results_text(RECORDS), encoding="utf-8")
     click.echo(f"{PAGE}")
 

@@ -35,10 +35,15 @@ def list_recipes() -> None:
 
 
 @click.command("model-cost")
-def model_cost() -> None:
+@click.option("--training", is_flag=True, help="Memory and operations of training steps instead.")
+def model_cost(training: bool) -> None:
     """Print parameters and multiply-accumulates of the published networks and of the literature."""
     from rich.console import Console
     from rich.table import Table
+
+    if training:
+        _print_training_costs()
+        return
 
     from training.methods.costs import cost_rows
 
@@ -59,6 +64,21 @@ def model_cost() -> None:
                 "" if difference is None else f"{100 * difference:+.1f} %",
             ]
         table.add_row(row.paper, row.part, *cells)
+    Console(width=120).print(table)
+
+
+def _print_training_costs() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from training.methods.training_costs import step_costs
+
+    table = Table("paper", "stage", title="a training step in float32, counted without running it")
+    for column in ("samples", "GB", "GB with --recompute", "GFLOP a sample"):
+        table.add_column(column, justify="right")
+    for cost in step_costs():
+        memory = [f"{cost.gigabytes(recompute):.1f}" for recompute in (False, True)]
+        table.add_row(cost.paper, cost.stage, str(cost.samples), *memory, f"{cost.flops / 1e9:.0f}")
     Console(width=120).print(table)
 
 

@@ -43,6 +43,9 @@ _METHOD_OPTIONS: Final = {
     "save_every",
     "loader_threads",
     "accumulate",
+    "recompute",
+    "sync_norm",
+    "compile",
     "fold",
 }
 
@@ -110,6 +113,24 @@ _METHOD_OPTIONS: Final = {
     default=1,
     show_default=True,
     help="methods: parts that a batch is trained in, to save memory.",
+)
+@click.option(
+    "--recompute",
+    is_flag=True,
+    help="methods: compute activations of trunks again for the backward pass, to save memory.",
+)
+@click.option(
+    "--sync-norm",
+    is_flag=True,
+    help="methods: batch statistics over the shards of all GPUs.",
+)
+@click.option(
+    "--compile",
+    is_flag=False,
+    flag_value="inductor",
+    default="",
+    metavar="[BACKEND]",
+    help="methods: torch.compile the network.",
 )
 @click.option(
     "--fold",
@@ -187,7 +208,10 @@ def _train_method(name: str, out: Path, options: dict[str, Any]) -> None:
         raise click.ClickException(
             "16-bit floats (--fp16) need --device cuda; on the CPU use --bf16"
         )
-    names = ("seed", "device", "steps", "save_every", "resume", "loader_threads", "accumulate")
+    names = (
+        *("seed", "device", "steps", "save_every", "resume"),
+        *("loader_threads", "accumulate", "recompute", "sync_norm", "compile"),
+    )
     config = TrainerConfig(out, precision=precision, **{name: options[name] for name in names})
     with reported_errors(TrainingError), warnings.catch_warnings():
         warnings.showwarning = lambda message, *place, **more: click.echo(str(message), err=True)

@@ -7,8 +7,8 @@
     valid = table.rows("EXPR", "validation")
 
 `version` is "auto" (from the headers), "abaw1" (8 AUs), "abaw2" (12 AUs, 7 expressions), "abaw3"
-(and later: the 8th class "Other" is masked) or "mtl" (files with the labels of all tasks). An
-explicit version is checked against the headers. The layout on disk is described in
+(and later: an 8th class "Other", masked unless asked for) or "mtl" (files with the labels of all
+tasks). An explicit version is checked against the headers. The layout on disk is described in
 `affwild2_layout`, the label format in `affwild2_annotations`.
 
 A row is a frame with a label line or a crop; the two are joined by frame number. A video of the
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from faceaffect.labels import AU_NAMES
 from training.datasets.affwild2_annotations import (
     MultiTaskLabels,
+    TaskLabels,
     read_multi_task_file,
     read_task_file,
     read_test_list,
@@ -67,6 +68,7 @@ def read_affwild2(
     timing: bool = True,
     skip_broken: bool = False,
     progress: bool = True,
+    other: bool = False,
 ) -> FrameTable:
     """Scan a copy of Aff-Wild2.
 
@@ -82,6 +84,7 @@ def read_affwild2(
             otherwise, or without a video file, `audio_offset_s` is NaN.
         skip_broken: report broken files instead of raising.
         progress: show progress bars if standard error is a terminal.
+        other: keep the expression "Other" of ABAW3 and later as class 7 instead of masking it.
 
     Raises:
         FileNotFoundError: there are no annotations, or none of `splits` and no test list.
@@ -92,7 +95,7 @@ def read_affwild2(
     layout = find_files(Path(folder).resolve(), report, annotations, progress=progress)
     if splits is not None:
         _select_splits(layout, splits, version)
-    scan = _Scan(layout, report, progress)
+    scan = _Scan(layout, report, progress, other)
     return scan.table(version, timing, skip_broken, all_splits=splits is None)
 
 
@@ -107,11 +110,7 @@ def _select_splits(layout: Affwild2Files, splits: Collection[str], version: Vers
     available = sorted({file.split for file in (*layout.labels, *layout.multi_task)})
     layout.labels = [file for file in layout.labels if file.split in splits]
     layout.multi_task = [file for file in layout.multi_task if file.split in splits]
-    if (
-        not layout.labels
-        and not layout.multi_task
-        and not any(file.task for file in layout.test_lists)
-    ):
+    if not layout.labels and not layout.multi_task and not layout.test_lists:
         raise FileNotFoundError(
             f"{layout.root} has no label file of split {' or '.join(sorted(splits))} and no test "
             f"list, only labels of {', '.join(available)}"
@@ -127,6 +126,7 @@ def load_cached(
     timing: bool = True,
     skip_broken: bool = False,
     progress: bool = True,
+    other: bool = False,
 ) -> FrameTable:
     """The table of `read_affwild2`, cached in the folder `cache` by the contents of `folder`.
 
@@ -138,9 +138,9 @@ def load_cached(
     texts = [file.path for file in (*layout.labels, *layout.multi_task, *layout.test_lists)]
     lists = {c.folder: "\n".join(c.names.to_pylist()) for c in layout.crops.values()}
     stats = sorted(layout.videos.values())
-    options = {"version": version, "timing": timing, "skip_broken": skip_broken}
+    options = {"version": version, "timing": timing, "skip_broken": skip_broken, "other": other}
     key = folder_key(SOURCE, layout.root, texts=texts, stats=stats, lists=lists, options=options)
-    scan = _Scan(layout, report, progress)
+    scan = _Scan(layout, report, progress, other)
     return load_or_scan(cache, layout.root, key, lambda: scan.table(version, timing, skip_broken))
 
 
@@ -151,6 +151,7 @@ class _Scan:
     layout: Affwild2Files
     report: ScanReport
     progress: bool
+    other: bool = False
     videos: dict[str, AnnotatedVideo] = field(default_factory=dict)
     broken: list[BrokenFileError] = field(default_factory=list)
 
@@ -181,6 +182,9 @@ class _Scan:
             self.broken.append(error)
             return None
 
+    def _chosen(self, task: Task, labels: TaskLabels) -> TaskLabels:
+        return labels.with_other() if self.other and task == "EXPR" else labels
+
     def _read_task_files(self, version: Version) -> None:
         seen: dict[tuple[Task, str], LabelFile] = {}
         headers: dict[Task, dict[tuple[str, ...], Path]] = {task: {} for task in TASKS}
@@ -199,7 +203,7 @@ class _Scan:
             headers[task].setdefault(labels.header, file.path)
             video = self.videos.setdefault(file.video, AnnotatedVideo())
             video.split[task] = file.split
-            video.labels[task] = labels
+            video.labels[task] = self._chosen(task, labels)
             video.frames[task] = np.arange(1, len(labels.values) + 1, dtype=np.int32)
             self.report.count(f"label files, {task} {file.split}")
         _check_version(version, headers, self.report)
@@ -242,14 +246,14 @@ class _Scan:
         for task in TASKS:
             video.split[task] = file.split
             video.frames[task] = content.frames[lines]
-            video.labels[task] = content.by_task[task].select(lines)
+            video.labels[task] = self._chosen(task, content.by_task[task].select(lines))
 
     def _add_test_videos(self) -> None:
         for file in self.layout.test_lists:
-            if file.task is not None:
-                for name in self._read(read_test_list, file.path) or ():
-                    video = self.videos.setdefault(name, AnnotatedVideo())
-                    video.split.setdefault(file.task, "test")
+            for name in self._read(read_test_list, file.path) or ():
+                video = self.videos.setdefault(name, AnnotatedVideo())
+                for task in TASKS if file.task is None else (file.task,):
+                    video.split.setdefault(task, "test")
 
 
 def _check_version(

@@ -8,7 +8,7 @@ with its line. Codes of absent labels become masks here and appear nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -27,6 +27,7 @@ from training.datasets.label_maps import (
     AU_ABSENT,
     EXPRESSION_ABSENT,
     EXPRESSION_IGNORED,
+    OTHER,
     VA_ABSENT,
 )
 
@@ -38,7 +39,6 @@ HEADERS: Final[dict[Task, tuple[tuple[str, ...], ...]]] = {
     "VA": (VA_HEADER,),
 }
 """Headers of the files of each task, that of ABAW2 first; submissions use it too."""
-OTHER: Final = len(ABAW2_EXPRESSIONS)  # class 7 of ABAW3 and later
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,15 @@ class TaskLabels:
 
     header: tuple[str, ...]
     values: NDArray[np.float32]  # [L, 12], [L, 1] or [L, 2]; 0 where the mask is off
-    mask: NDArray[np.bool_]  # the same shape for AU, else [L]
+    mask: NDArray[np.bool_]  # the same shape for AU, else [L]; off for the class "Other"
     other: NDArray[np.bool_]  # [L] lines of the class "Other"
     partly: NDArray[np.bool_]  # [L] AU lines in which some, not all, columns are absent
+
+    def with_other(self) -> TaskLabels:
+        """The same with "Other" as an eighth expression."""
+        values = np.where(self.other[:, None], np.float32(OTHER), self.values)
+        none = np.zeros_like(self.other)
+        return replace(self, values=values, mask=self.mask | self.other, other=none)
 
     def select(self, lines: NDArray[np.int64]) -> TaskLabels:
         """The labels of some lines."""
@@ -129,6 +135,20 @@ def read_test_list(path: Path) -> list[str]:
             )
         videos.append(name)
     return list(dict.fromkeys(videos))
+
+
+def read_test_images(path: Path) -> list[tuple[str, int]]:
+    """Videos and frame numbers of a test list of images, as multi-task challenges have it."""
+    images = []
+    for k, line in enumerate(text_lines(path), 1):
+        name = line.strip().rstrip(",")
+        if not name or name.lower() == "image":
+            continue
+        image = PurePosixPath(name)
+        if len(image.parts) != 2 or not _is_name(image.parts[0]) or not is_frame_number(image.stem):
+            raise BrokenFileError(path, k, f"expected VIDEO/NNNNN.jpg, got {_short(line)}")
+        images.append((image.parts[0], int(image.stem)))
+    return images
 
 
 def _is_name(text: str) -> bool:

@@ -34,6 +34,13 @@ MAX_FRAMES: Final = 10_000_000
 NO_FRAME_NUMBER: Final = f"crop whose name is not a frame number from 1 to {MAX_FRAMES:,}"
 
 _TASK_OF: Final[dict[str, Task]] = {"au": "AU", "expr": "EXPR", "expression": "EXPR", "va": "VA"}
+_LIST_OF: Final[dict[str, Task | None]] = {
+    **_TASK_OF,
+    "action": "AU",
+    "valence": "VA",
+    "mtl": None,
+    "multi": None,
+}
 _SPLIT_OF: Final = {
     "train": "train",
     "training": "train",
@@ -108,7 +115,7 @@ def find_files(
             "..._Challenge folders of later years) with Train_Set and Validation_Set, and "
             "<video>.txt in those"
         )
-    layout.test_lists = _test_lists(root)
+    layout.test_lists = find_test_lists(root)
     layout.crops = _all_crops(root, report, progress)
     layout.videos = _videos(root, report)
     return layout
@@ -163,14 +170,17 @@ def _annotation_folders(root: Path) -> list[Path]:
     return folders
 
 
-def _test_lists(root: Path) -> list[LabelFile]:
-    """Test lists: `test_set_AU_Challenge.txt` and the later `AU_..._test_set_release.txt`."""
+def find_test_lists(root: Path) -> list[LabelFile]:
+    """Test lists: `test_set_AU_Challenge.txt` and the later
+    `Valence_Arousal_Estimation_Challenge_test_set_release.txt`; those of all tasks (MTL) without
+    a task.
+    """
     lists = []
     for path in sorted([*root.glob("*test_set*.txt"), *root.glob("*/*test_set*.txt")]):
         words = re.split(r"[_\W]+", path.stem.lower())
         for word in words:
-            if not path.name.startswith(".") and (word in _TASK_OF or word == "mtl"):
-                lists.append(LabelFile(path, _TASK_OF.get(word), "test"))
+            if not path.name.startswith(".") and word in _LIST_OF:
+                lists.append(LabelFile(path, _LIST_OF[word], "test"))
                 break
     return lists
 

@@ -28,6 +28,7 @@ ABAW1_AU_NAMES: Final = ("AU1", "AU2", "AU4", "AU6", "AU12", "AU15", "AU20", "AU
 
 ABAW2_EXPRESSIONS: Final = tuple(name.capitalize() for name in EXPRESSION_NAMES)
 ABAW3_EXPRESSIONS: Final = (*ABAW2_EXPRESSIONS, "Other")
+OTHER: Final = len(ABAW2_EXPRESSIONS)  # class 7 of ABAW3 and later
 """Class names since ABAW3; class 7, "Other", is a valid label, but not one of the seven."""
 
 AFFECTNET: Final = _classes(

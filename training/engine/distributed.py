@@ -84,6 +84,10 @@ class ProcessGroup:
         for buffer, value in zip(buffers, _unflatten(flat / self.world_size, buffers), strict=True):
             buffer.copy_(value)
 
+    def all(self, flag: bool) -> bool:
+        """Whether the flag of every process is set."""
+        return not self.any(not flag)
+
     def any(self, flag: bool) -> bool:
         """Whether the flag of any process is set."""
         if self.world_size == 1:

@@ -84,6 +84,10 @@ class TrainerConfig:
             after the recipe's `patience`.
         loader_threads: Methods: threads that build batches.
         accumulate: Parts that a batch is trained in one after the other, to save memory.
+        recompute: Methods: blocks of trunks compute their activations again for the backward pass.
+        sync_norm: Methods: batch normalizations share their statistics over all processes, which
+            then leave out a batch together.
+        compile: Backend of torch.compile for the network, such as inductor; empty for none.
         echo: Receives a line of text for each validation.
         metadata: Further entries of run.json.
     """
@@ -100,6 +104,9 @@ class TrainerConfig:
     keep_best: bool = False
     loader_threads: int = 1
     accumulate: int = 1
+    recompute: bool = False
+    sync_norm: bool = False
+    compile: str = ""
     echo: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
@@ -107,6 +114,8 @@ class TrainerConfig:
             raise ValueError(
                 f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
             )
+        if self.sync_norm and self.accumulate > 1:
+            raise ValueError("sync_norm and accumulate exclude each other: choose one of them")
         if self.precision == "float16" and not self.device.startswith("cuda"):
             raise ValueError(
                 f"precision float16 needs a CUDA device, got {self.device!r}; "
@@ -152,6 +161,8 @@ class Trainer:
         self.started_from = ""  # SHA-256 of the weights that the run began with
         self._empty_steps = 0  # in a row
         self._samples = 0  # since the trainer was built
+        if config.compile:
+            self.net.compile(backend=config.compile)
 
     def train_step(self) -> dict[str, float]:
         """Train one step; returns its losses by name (none if every batch was left out)."""
@@ -171,6 +182,8 @@ class Trainer:
         for batch in batches:
             self._samples += len(next(iter(batch.values())))
             usable = self._usable(batch)
+            if self.config.sync_norm and not self._processes.all(usable is not None):
+                usable = None
             for part, share in () if usable is None else self._parts(usable):
                 for name, value in self._backward(self._on_device(part), share).items():
                     losses[name] = losses[name] + value if name in losses else value

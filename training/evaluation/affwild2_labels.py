@@ -41,6 +41,7 @@ def load_labels(
     *,
     annotations: str | None = None,
     progress: bool = True,
+    other: bool = False,
 ) -> LabelTable:
     """Loads the frames of all videos in a split of any task or in a test list.
 
@@ -53,6 +54,7 @@ def load_labels(
         split: One of `SPLITS`.
         annotations: Annotation folder, if the copy has those of several years.
         progress: Whether to show a progress bar.
+        other: Whether the class Other of ABAW3 and later is read as class 7; else it is masked.
 
     Raises:
         LabelError: The labels cannot be read.
@@ -61,7 +63,12 @@ def load_labels(
         raise LabelError(f"expected split to be one of {', '.join(SPLITS)}, got {split!r}")
     try:
         table = read_affwild2(
-            folder, annotations=annotations, splits=SPLITS[split], timing=False, progress=progress
+            folder,
+            annotations=annotations,
+            splits=SPLITS[split],
+            timing=False,
+            progress=progress,
+            other=other,
         )
     except BrokenDatasetError as error:
         more = len(error.broken) - _MAX_ERRORS_SHOWN

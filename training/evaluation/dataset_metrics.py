@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
+from faceaffect.labels import AU_NAMES
 from training import metrics
 from training.evaluation.label_table import TASKS, LabelTable
 from training.evaluation.prediction_table import HOLD, MISSING_RULES, PredictionTable, hold_last
@@ -38,6 +38,11 @@ class MetricOptions:
     seed: int = 0
     # Whether frames with some unlabeled AUs count for the others; they do not in the challenge.
     by_column: bool = False
+    rules: str = metrics.ABAW2  # of the scores, one of `metrics.RULES`
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        return metrics.CHALLENGE_EXPRESSIONS[: metrics.class_count(self.rules)]
 
 
 def dataset_metrics(
@@ -51,9 +56,17 @@ def dataset_metrics(
         "action_units": _action_units(compared),
         "expression": _expression(compared),
         "valence_arousal": _valence_arousal(compared),
-        "videos": _videos(labels, predictions, evaluated),
+        "videos": _videos(compared),
     }
+    if options.rules == metrics.ABAW3:
+        results["multi_task_score"] = _multi_task_score(results)
     return results | {"notes": _notes(results, len(labels.videos))}
+
+
+def _multi_task_score(results: Metrics) -> float | None:
+    """Sum of the three tasks' scores, as in multi-task challenges; None without one of them."""
+    parts = [results[name] for name in ("action_units", "expression", "valence_arousal")]
+    return None if None in parts else float(sum(part["score"]["value"] for part in parts))
 
 
 def plain(value: Any) -> Any:
@@ -75,7 +88,9 @@ def _labeled(labels: LabelTable, options: MetricOptions) -> dict[str, NDArray[np
         au = (labels.au != metrics.AU_UNLABELED).any(axis=1)
     else:
         au = metrics.labeled_au(labels.au)
-    rows = (au, metrics.labeled_expression(labels.expression), metrics.labeled_va(labels.va))
+    classes = len(options.expressions)
+    expression = metrics.labeled_expression(labels.expression, classes)
+    rows = (au, expression, metrics.labeled_va(labels.va))
     return dict(zip(TASKS, rows, strict=True))
 
 
@@ -150,7 +165,11 @@ def _action_units(compared: _Compared) -> Metrics | None:
         return None
     sums = partial(metrics.au_sums, by_column=compared.options.by_column)
     results = compared.with_intervals(
-        sums, metrics.au_metrics, counted, evaluated.au_active, labels.au
+        sums,
+        partial(metrics.au_metrics, rules=compared.options.rules),
+        counted,
+        evaluated.au_active,
+        labels.au,
     )
     f1 = _by_name(results.pop("f1"), AU_NAMES)
     there = counted & predictions.known
@@ -192,12 +211,17 @@ def _curve(curve: metrics.Reliability) -> Metrics:
 
 def _expression(compared: _Compared) -> Metrics | None:
     labels, predictions, evaluated = compared.labels, compared.predictions, compared.evaluated
-    counted = metrics.labeled_expression(labels.expression) & evaluated.known
+    names = compared.options.expressions
+    counted = metrics.labeled_expression(labels.expression, len(names)) & evaluated.known
     if not counted.any():
         return None
     predicted = evaluated.expression
     results = compared.with_intervals(
-        metrics.expression_sums, metrics.expression_metrics, counted, predicted, labels.expression
+        partial(metrics.expression_sums, classes=len(names)),
+        partial(metrics.expression_metrics, rules=compared.options.rules),
+        counted,
+        predicted,
+        labels.expression,
     )
     results["by_class"] = {
         name: {
@@ -205,13 +229,13 @@ def _expression(compared: _Compared) -> Metrics | None:
             "predicted": int((predicted[counted] == k).sum()),
             "f1": f1,
         }
-        for k, (name, f1) in enumerate(_by_name(results.pop("f1"), EXPRESSION_NAMES).items())
+        for k, (name, f1) in enumerate(_by_name(results.pop("f1"), names).items())
     }
     there = counted & predictions.known
     curve = metrics.expression_reliability(
         predictions.expression_probability[there], labels.expression[there]
     )
-    matrix = metrics.confusion(predicted[counted], labels.expression[counted])
+    matrix = metrics.confusion(predicted[counted], labels.expression[counted], len(names))
     return results | {
         "confusion": matrix,
         "calibration_error": curve.error,
@@ -242,17 +266,17 @@ def _valence_arousal(compared: _Compared) -> Metrics | None:
     return results
 
 
-def _videos(
-    labels: LabelTable, predictions: PredictionTable, evaluated: PredictionTable
-) -> list[Metrics]:
+def _videos(compared: _Compared) -> list[Metrics]:
     """Returns the number of frames, predictions and errors of each video."""
+    labels, predictions, evaluated = compared.labels, compared.predictions, compared.evaluated
+    classes = len(compared.options.expressions)
     rows = []
     expression = evaluated.expression
     for position, name in enumerate(labels.videos):
         part = labels.rows_of(position)
         known = evaluated.known[part]
         au = metrics.labeled_au(labels.au[part]) & known
-        is_expression_labeled = metrics.labeled_expression(labels.expression[part]) & known
+        is_expression_labeled = metrics.labeled_expression(labels.expression[part], classes) & known
         va = metrics.labeled_va(labels.va[part]) & known
         wrong = (evaluated.au_active[part] != (labels.au[part] == 1))[au]
         rows.append(

@@ -16,21 +16,23 @@ from faceaffect.bundle.bundle import find_bundle
 from faceaffect.bundle.model_spec import ModelSpec
 from faceaffect.bundle.stage_spec import HEAD_NAMES
 from faceaffect.pages import missing_packages
-from training.datasets.affwild2_layout import holds_annotations
+from training.datasets.affwild2_annotations import read_test_images
+from training.datasets.affwild2_layout import find_test_lists, holds_annotations
+from training.datasets.label_maps import OTHER
 from training.engine.checkpoint import WEIGHTS_FILE
 from training.evaluation.affwild2_labels import load_labels
 from training.evaluation.dataset_metrics import MetricOptions, dataset_metrics, plain
-from training.evaluation.label_table import LabelTable
+from training.evaluation.label_table import TASKS, LabelTable
 from training.evaluation.partial_models import select_heads
 from training.evaluation.predict_crops import default_workers, predict_crops
 from training.evaluation.predict_run import is_run, predict_run
 from training.evaluation.prediction_file import SUFFIXES, read_predictions, write_predictions
-from training.evaluation.prediction_table import PredictionTable, drop_non_finite
+from training.evaluation.prediction_table import PredictionTable, drop_non_finite, with_classes
 from training.evaluation.report_page import report_page
 from training.evaluation.smoothing import Windows, choose_windows, smooth
-from training.evaluation.submission import write_submission
+from training.evaluation.submission import SINGLE_FILE, write_multi_task, write_submission
 from training.evaluation.synthetic_images import is_synthetic_image_folder, predict_synthetic_images
-from training.metrics import labeled_au
+from training.metrics import ABAW2, ABAW3, class_count, labeled_au
 
 Metrics = dict[str, Any]
 
@@ -55,6 +57,8 @@ class EvaluateOptions:
     device: str = "cpu"  # of a training run's network
     cache: Path | None = None  # of a training run's decoded images and audio
     single_file: bool = False  # submissions of ABAW6 and later
+    multi_task: bool = False  # a submission of multi-task challenges
+    rules: str = AUTO  # of the scores, one of `RULES`; `auto` by labels, model and submission
     smoothing: str = ""  # frames of a moving average, `auto` for the best on validation labels
     annotations: str | None = None  # annotation folder, if a copy has those of several years
     workers: int = field(default_factory=default_workers)
@@ -86,8 +90,11 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
     labels, predictions, heads, notes = _predict(bundle, data, options)
     labels, predictions, partial = select_heads(labels, predictions, heads)
     notes += partial
+    rules = _rules(options, labels, predictions)
+    notes += _note_on_other(rules, predictions)
+    predictions = with_classes(predictions, class_count(rules))
     if options.smoothing:
-        windows = _smoothing_windows(bundle, data, options, labels, predictions)
+        windows = _smoothing_windows(bundle, data, options, rules, labels, predictions)
         predictions = smooth(predictions, labels, windows)
         lengths = ", ".join(f"{name} {length}" for name, length in windows.items())
         notes.append(f"Moving averages over frames: {lengths}.")
@@ -97,20 +104,14 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
     # Synthetic images and ABAW1 lack labels of some AUs by design; dropping such frames would leave
     # none.
     is_by_column = not labels.listed or not labeled_au(labels.au).any()
-    metric_options = replace(options.metrics, by_column=is_by_column)
+    metric_options = replace(options.metrics, by_column=is_by_column, rules=rules)
     results = plain(dataset_metrics(labels, predictions, metric_options))
     results["notes"] += notes
-    results = {"origin": _origin(bundle, data, options, is_by_column), **results}
+    results = {"origin": _origin(bundle, data, options, metric_options), **results}
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS_FILE, labels, predictions)
     if labels.listed:
-        write_submission(
-            out / SUBMISSION_FOLDER,
-            labels,
-            predictions,
-            options.metrics.missing,
-            single_file=options.single_file,
-        )
+        _write_submissions(out / SUBMISSION_FOLDER, data, labels, predictions, options, rules)
     (out / PAGE_FILE).write_text(report_page(results), encoding="utf-8")
     (out / METRICS_FILE).write_text(
         json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8"
@@ -118,10 +119,54 @@ def evaluate(bundle: str, data: Path, out: Path, options: EvaluateOptions) -> Me
     return results
 
 
+def _rules(options: EvaluateOptions, labels: LabelTable, predictions: PredictionTable) -> str:
+    """Rules of ABAW3 where labels, model or submission are of that year or later."""
+    if options.rules != AUTO:
+        return options.rules
+    is_later = (
+        bool((labels.expression == OTHER).any())
+        or predictions.expression_probability.shape[1] > OTHER
+        or options.single_file
+        or options.multi_task
+    )
+    return ABAW3 if is_later else ABAW2
+
+
+def _note_on_other(rules: str, predictions: PredictionTable) -> list[str]:
+    if rules == ABAW3 and predictions.expression_probability.shape[1] <= OTHER:
+        return ["The model knows seven expressions and never answers Other, whose F1 is then 0."]
+    return []
+
+
+def _write_submissions(
+    folder: Path,
+    data: Path,
+    labels: LabelTable,
+    predictions: PredictionTable,
+    options: EvaluateOptions,
+    rules: str,
+) -> None:
+    """Submission files of the listed videos; that of all tasks beside those of each."""
+    missing = options.metrics.missing
+    write_submission(
+        folder, labels, predictions, missing, single_file=options.single_file, rules=rules
+    )
+    if not options.multi_task:
+        return
+    if lacking := [task for task in TASKS if not labels.listed[task]]:
+        raise EvaluationError(
+            f"a multi-task submission needs all three tasks, got none of {', '.join(lacking)}"
+        )
+    lists = find_test_lists(data) if options.split == "test" and data.is_dir() else []
+    images = [image for file in lists if file.task is None for image in read_test_images(file.path)]
+    write_multi_task(folder / SINGLE_FILE, labels, predictions, missing, images)
+
+
 def _smoothing_windows(
     bundle: str,
     data: Path,
     options: EvaluateOptions,
+    rules: str,
     labels: LabelTable,
     predictions: PredictionTable,
 ) -> Windows:
@@ -138,7 +183,8 @@ def _smoothing_windows(
         chosen = replace(options, split="validation")
         labels, predictions, heads, _ = _predict(bundle, data, chosen)
         labels, predictions, _ = select_heads(labels, predictions, heads)
-    return choose_windows(predictions, labels)
+        predictions = with_classes(predictions, class_count(rules))
+    return choose_windows(predictions, labels, rules)
 
 
 def _predict(
@@ -153,7 +199,7 @@ def _predict(
         if options.labels is None:
             raise EvaluationError(f"{data}: prediction files need labels; add --labels FOLDER")
         thresholds = None if bundle == NO_BUNDLE else _spec_of(bundle).au_thresholds
-        labels = load_labels(options.labels, options.split, annotations=options.annotations)
+        labels = _labels(options.labels, options)
         predictions, notes = read_predictions(data, labels, thresholds)
         heads = HEAD_NAMES if bundle == NO_BUNDLE else _spec_of(bundle).heads
         return labels, predictions, heads, [*labels.notes, *notes]
@@ -172,7 +218,7 @@ def _predict(
             "cropped_aligned), a folder of synthetic images (faces_*.npz), or a prediction file "
             f"({', '.join(SUFFIXES)}); {_describe_folder(data)}"
         )
-    labels = load_labels(data, options.split, annotations=options.annotations)
+    labels = _labels(data, options)
     if not any(labels.crop):
         raise EvaluationError(
             f"{data}: expected crops in cropped_aligned/<video>/00001.jpg, ..., got none"
@@ -190,6 +236,12 @@ def _predict(
     return labels, predictions, _spec_of(bundle).heads, [*labels.notes, *notes]
 
 
+def _labels(folder: Path, options: EvaluateOptions) -> LabelTable:
+    return load_labels(
+        folder, options.split, annotations=options.annotations, other=options.rules != ABAW2
+    )
+
+
 def _spec_of(bundle: str) -> ModelSpec:
     return ModelSpec.load(find_bundle(bundle))
 
@@ -205,7 +257,9 @@ def _describe_folder(folder: Path) -> str:
     )
 
 
-def _origin(bundle: str, data: Path, options: EvaluateOptions, is_by_column: bool) -> Metrics:
+def _origin(
+    bundle: str, data: Path, options: EvaluateOptions, metric_options: MetricOptions
+) -> Metrics:
     """Returns model and data by content, not by path, so that records are comparable."""
     if bundle == NO_BUNDLE:
         model, files = data.name, {}
@@ -214,7 +268,7 @@ def _origin(bundle: str, data: Path, options: EvaluateOptions, is_by_column: boo
         model, files = Path(bundle).name, {WEIGHTS_FILE: hashlib.sha256(weights).hexdigest()}
     else:
         model, files = find_bundle(bundle).name, dict(_spec_of(bundle).files)
-    chosen = {name: value for name, value in asdict(options.metrics).items() if name != "by_column"}
+    chosen = {name: value for name, value in asdict(metric_options).items() if name != "by_column"}
     return {
         "model": model,
         "data": data.name
@@ -222,7 +276,7 @@ def _origin(bundle: str, data: Path, options: EvaluateOptions, is_by_column: boo
         else f"{data.name} with labels of {options.labels.name}",
         "split": options.split,
         "frames_with_some_au_unlabeled": "count for the others"
-        if is_by_column
+        if metric_options.by_column
         else "are dropped, as in ABAW2",
         **chosen,
         **{f"sha256 of {name}": digest for name, digest in files.items()},
@@ -237,6 +291,8 @@ def print_scores(results: Metrics, console: Console) -> None:
         ("expression", ("score", "macro_f1", "accuracy")),
         ("valence_arousal", ("score",)),
     )
+    if results.get("multi_task_score") is not None:
+        table.add_row("multi-task score", f"{results['multi_task_score']:.3f}", "-", "")
     for section, names in rows:
         for name in names if results[section] is not None else ():
             metric = results[section][name]

@@ -28,7 +28,7 @@ class LabelTable:
     frame: NDArray[np.int64]  # [N] frame number, from 1
     crop: tuple[str | None, ...]  # [N] path of the aligned crop, or None
     au: NDArray[np.int8]  # [N, 12] 1, 0, -1
-    expression: NDArray[np.int8]  # [N] 0 .. 6, -1
+    expression: NDArray[np.int8]  # [N] 0 .. 6, 7 for the class Other if it was read, -1
     va: NDArray[np.float32]  # [N, 2] in [-1, 1], -5
     listed: dict[str, frozenset[str]]  # task -> videos of a submission for it
     notes: tuple[str, ...] = ()  # labels that are not evaluated, and why

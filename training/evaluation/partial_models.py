@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 
 from faceaffect.bundle.stage_spec import HEAD_NAMES
-from faceaffect.labels import EXPRESSION_NAMES
 from training.evaluation.label_table import TASKS, LabelTable
 from training.evaluation.prediction_table import PredictionTable
 from training.metrics import AU_UNLABELED, EXPRESSION_UNLABELED, VA_UNLABELED
@@ -44,9 +43,9 @@ def select_heads(
     neutral = {
         "au": {"au_probability": np.zeros_like(predictions.au_probability)},
         "expression": {
-            "expression_probability": np.eye(len(EXPRESSION_NAMES), dtype=np.float32)[
-                np.zeros(len(labels), int)
-            ]
+            "expression_probability": np.eye(
+                predictions.expression_probability.shape[1], dtype=np.float32
+            )[np.zeros(len(labels), int)]
         },
         "va": {"va": np.zeros_like(predictions.va)},
     }

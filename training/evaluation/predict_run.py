@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from faceaffect.bundle.stage_spec import HEAD_NAMES
+from faceaffect.labels import EXPRESSION_NAMES
 from training.engine.checkpoint import RUN_FILE
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, empty_predictions
@@ -54,7 +55,8 @@ def predict_run(
     target = labels.row_index(video, table.frame.astype(np.int64))
     kept = found.known & (target >= 0)
     target = target[kept]
-    predictions = empty_predictions(len(labels))
+    classes = len(EXPRESSION_NAMES) if found.expression is None else found.expression.shape[1]
+    predictions = empty_predictions(len(labels), classes)
     predictions.known[target] = True
     if found.au is not None:
         predictions.au_probability[target] = found.au[kept]

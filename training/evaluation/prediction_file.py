@@ -1,8 +1,8 @@
 """Reads and writes prediction tables: those of an evaluation, and those of `faceaffect analyze`.
 
 Both have one row per face with the columns `AU1` .. `AU26` and `neutral` .. `surprise`
-(probabilities), `valence`, `arousal` and, if decisions were made, `AU1_on` .. `AU26_on` (1 or 0). A
-row is identified in one of two ways:
+(probabilities; `other` where a network has eight expressions), `valence`, `arousal` and, if
+decisions were made, `AU1_on` .. `AU26_on` (1 or 0). A row is identified in one of two ways:
 
     video, frame          a name in the label folder, and the frame number from 1 as in the names
                           of the crops
@@ -24,9 +24,10 @@ from faceaffect.sources.image_files import is_image
 from training.evaluation.face_choice import choose_faces
 from training.evaluation.label_table import LabelTable
 from training.evaluation.prediction_table import PredictionTable, empty_predictions
+from training.metrics import CHALLENGE_EXPRESSIONS
 
 SUFFIXES: Final = (".csv", ".parquet")
-_SCORES: Final = (*AU_NAMES, *EXPRESSION_NAMES, "valence", "arousal")
+_VA_NAMES: Final = ("valence", "arousal")
 _BOX: Final = ("box_x1", "box_y1", "box_x2", "box_y2")
 
 
@@ -44,13 +45,15 @@ def write_predictions(path: Path, labels: LabelTable, predictions: PredictionTab
         "video": np.array(labels.videos, np.str_)[labels.video[rows]],
         "frame": labels.frame[rows],
     }
+    expressions = CHALLENGE_EXPRESSIONS[: predictions.expression_probability.shape[1]]
     scores = np.concatenate(
         [predictions.au_probability, predictions.expression_probability, predictions.va], axis=1
     )[rows]
-    columns |= dict(zip(_SCORES, np.round(scores.astype(np.float64), 6).T, strict=True))
+    names = (*AU_NAMES, *expressions, *_VA_NAMES)
+    columns |= dict(zip(names, np.round(scores.astype(np.float64), 6).T, strict=True))
     active = predictions.au_active[rows].astype(np.int64)
     columns |= dict(zip(AU_ON_NAMES, active.T, strict=True))
-    columns["expression"] = np.array(EXPRESSION_NAMES)[predictions.expression[rows]]
+    columns["expression"] = np.array(expressions)[predictions.expression[rows]]
     with path.open("wb") as stream:  # written here because pyarrow quotes the header
         stream.write((",".join(columns) + "\n").encode())
         csv.write_csv(
@@ -69,7 +72,9 @@ def read_predictions(
     Raises PredictionError.
     """
     columns = _read(path)
-    missing = [name for name in ("frame", *_SCORES) if name not in columns]
+    expressions = CHALLENGE_EXPRESSIONS if "other" in columns else EXPRESSION_NAMES
+    names = (*AU_NAMES, *expressions, *_VA_NAMES)
+    missing = [name for name in ("frame", *names) if name not in columns]
     if not {"video", "source"} & columns.keys():
         missing.append("video (or source)")
     if missing:
@@ -86,13 +91,11 @@ def read_predictions(
             f"{path}: expected the columns AU1_on .. AU26_on, or a bundle with thresholds, got"
             " neither"
         )
-    scores = np.stack([_numbers(path, columns, name) for name in _SCORES], axis=1).astype(
-        np.float32
-    )
+    scores = np.stack([_numbers(path, columns, name) for name in names], axis=1).astype(np.float32)
     rows, target, notes = _match_rows(path, columns, labels)
     scores = scores[rows]
-    predictions = empty_predictions(len(labels))
-    expression_start, va_start = len(AU_NAMES), len(AU_NAMES) + len(EXPRESSION_NAMES)
+    predictions = empty_predictions(len(labels), len(expressions))
+    expression_start, va_start = len(AU_NAMES), len(AU_NAMES) + len(expressions)
     predictions.au_probability[target] = scores[:, :expression_start]
     predictions.expression_probability[target] = scores[:, expression_start:va_start]
     predictions.va[target] = scores[:, va_start:]

@@ -33,7 +33,7 @@ class PredictionTable:
     known: NDArray[np.bool_]  # [N]
     au_probability: FloatArray  # [N, 12]
     au_active: NDArray[np.bool_]  # [N, 12]
-    expression_probability: FloatArray  # [N, 7]
+    expression_probability: FloatArray  # [N, C] of seven, or eight with "other"
     va: FloatArray  # [N, 2]
 
     @property
@@ -47,15 +47,24 @@ class PredictionTable:
         return PredictionTable(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
-def empty_predictions(count: int) -> PredictionTable:
+def empty_predictions(count: int, classes: int = len(EXPRESSION_NAMES)) -> PredictionTable:
     """Returns a table of `count` frames without predictions."""
     return PredictionTable(
         known=np.zeros(count, np.bool_),
         au_probability=np.full((count, len(AU_NAMES)), np.nan, np.float32),
         au_active=np.zeros((count, len(AU_NAMES)), np.bool_),
-        expression_probability=np.full((count, len(EXPRESSION_NAMES)), np.nan, np.float32),
+        expression_probability=np.full((count, classes), np.nan, np.float32),
         va=np.full((count, 2), np.nan, np.float32),
     )
+
+
+def with_classes(predictions: PredictionTable, classes: int) -> PredictionTable:
+    """The table with seven or eight expressions: "other" is dropped, or never answered."""
+    own = predictions.expression_probability
+    padded = np.full((len(own), max(classes, own.shape[1])), np.nan, np.float32)
+    padded[predictions.known] = 0
+    padded[:, : own.shape[1]] = own
+    return replace(predictions, expression_probability=padded[:, :classes])
 
 
 def drop_non_finite(predictions: PredictionTable) -> tuple[PredictionTable, int]:
@@ -74,7 +83,7 @@ def hold_last(predictions: PredictionTable, labels: LabelTable) -> PredictionTab
     first_row = row - (labels.frame - 1)
     is_held = source >= first_row
     held = predictions.select(np.maximum(source, 0))
-    neutral = np.eye(len(EXPRESSION_NAMES), dtype=np.float32)[0]
+    neutral = np.eye(predictions.expression_probability.shape[1], dtype=np.float32)[0]
     mask = is_held[:, None]
     return PredictionTable(
         known=np.ones(len(labels), np.bool_),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from faceaffect.labels import EXPRESSION_NAMES
 from faceaffect.pages import render_page
 from training.evaluation import report_plots
 from training.evaluation.dataset_metrics import VA_NAMES
+from training.metrics import ABAW3
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -42,6 +42,7 @@ _SCORE_ROWS: Final = (
     ),
     ("valence_arousal", "Valence and arousal", (("score", "S_VA = mean CCC"),)),
 )
+_ABAW3_FORMULAS: Final = {"S_AU": "S_AU = mean F1", "S_EXPR": "S_EXPR = macro-F1"}
 _AU_COLUMNS: Final = {
     "frames": "frames",
     "active_fraction": "active",
@@ -99,6 +100,7 @@ def report_page(metrics: Metrics) -> str:
             (task, labeled[task], frames["labeled_but_not_predicted"][task]) for task in labeled
         ],
         score_rows=_score_rows(metrics),
+        challenge="ABAW2" if origin.get("rules") != ABAW3 else "ABAW3",
         sections=[
             {"title": title, "blocks": section_blocks[name](metrics[name])}
             for name, title, _ in _SCORE_ROWS
@@ -119,11 +121,15 @@ def _score_rows(metrics: Metrics) -> list[Sequence[str]]:
         if scores is None:
             continue
         for name, text in names:
+            if metrics["origin"].get("rules") == ABAW3:
+                text = _ABAW3_FORMULAS.get(text.split(" ")[0], text)
             predicted_only = _cell(scores["predicted_only"][name])
             rows.append((f"{title}: {text}", _interval(scores[name]), predicted_only))
         if section == "valence_arousal":
             for name in VA_NAMES:
                 rows.append((f"{title}: CCC of {name}", _interval(scores[name]["ccc"]), ""))
+    if metrics.get("multi_task_score") is not None:
+        rows.append(("Multi-task: sum of the three scores", _cell(metrics["multi_task_score"]), ""))
     return rows
 
 
@@ -152,7 +158,7 @@ def _expression_blocks(scores: Metrics) -> list[_Block]:
         (name, row["frames"], row["predicted"], _interval(row["f1"]))
         for name, row in scores["by_class"].items()
     ]
-    confusion = report_plots.confusion_plot(scores["confusion"], list(EXPRESSION_NAMES))
+    confusion = report_plots.confusion_plot(scores["confusion"], list(scores["by_class"]))
     return [
         _Block(header=("class", "labeled", "predicted", "F1"), rows=rows),
         _Block(svg=_svg(confusion)),

@@ -40,11 +40,13 @@ def smooth(predictions: PredictionTable, labels: LabelTable, windows: Windows) -
     return replace(predictions, **changed)
 
 
-def choose_windows(predictions: PredictionTable, labels: LabelTable) -> Windows:
+def choose_windows(
+    predictions: PredictionTable, labels: LabelTable, rules: str = metrics.ABAW2
+) -> Windows:
     """The length of the best score of each task on the labels; 1 for a task without labels."""
     scores: dict[str, Callable[[PredictionTable], float]] = {
-        "au_probability": lambda held: _score(_au(held, labels)),
-        "expression_probability": lambda held: _score(_expression(held, labels)),
+        "au_probability": lambda held: _score(_au(held, labels, rules)),
+        "expression_probability": lambda held: _score(_expression(held, labels, rules)),
         "va": lambda held: _score(_va(held, labels)),
     }
     chosen = {}
@@ -83,16 +85,16 @@ def _score(values: metrics.Metrics | None) -> float:
     return float("nan") if values is None else float(values["score"])
 
 
-def _au(held: PredictionTable, labels: LabelTable) -> metrics.Metrics | None:
+def _au(held: PredictionTable, labels: LabelTable, rules: str) -> metrics.Metrics | None:
     rows = metrics.labeled_au(labels.au)
-    return metrics.au_score(held.au_active[rows], labels.au[rows]) if rows.any() else None
+    return metrics.au_score(held.au_active[rows], labels.au[rows], rules) if rows.any() else None
 
 
-def _expression(held: PredictionTable, labels: LabelTable) -> metrics.Metrics | None:
-    rows = metrics.labeled_expression(labels.expression)
+def _expression(held: PredictionTable, labels: LabelTable, rules: str) -> metrics.Metrics | None:
+    rows = metrics.labeled_expression(labels.expression, metrics.class_count(rules))
     if not rows.any():
         return None
-    return metrics.expression_score(held.expression[rows], labels.expression[rows])
+    return metrics.expression_score(held.expression[rows], labels.expression[rows], rules)
 
 
 def _va(held: PredictionTable, labels: LabelTable) -> metrics.Metrics | None:

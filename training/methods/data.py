@@ -70,6 +70,7 @@ def open_method_data(
     timing: bool = False,
     more: Sequence[DataSource] = (),
     fold: Fold | None = None,
+    other: bool = False,
 ) -> MethodData:
     """Open a data set in the layout of Aff-Wild2, such as RenderWild (synthetic videos).
 
@@ -77,7 +78,8 @@ def open_method_data(
     every crop (for M4 and M5). A set for `evaluation_only` may have no training frame. With audio,
     or with `timing`, the frames' times are read. Tables, images, landmarks and mel power are
     computed once and kept in `cache`. Training rows of `more` data sets are added;
-    `fold` replaces the official split into training and validation videos.
+    `fold` replaces the official split into training and validation videos. `other` keeps the
+    expression Other of ABAW3 and later as class 7.
 
     Raises:
         FileNotFoundError, BrokenDatasetError: as the reader of the data set.
@@ -85,7 +87,7 @@ def open_method_data(
     """
     cache = cache or DEFAULT_CACHE
     inputs = InputNeeds(size_px, audio, landmarks)
-    table, images, tracks = _open_table(folder, inputs, cache, progress, timing)
+    table, images, tracks = _open_table(folder, inputs, cache, progress, timing, other=other)
     if fold is not None:
         table = with_fold(table, fold)
     train = training_view(table, tasks)
@@ -125,11 +127,17 @@ def _open_table(
     progress: bool,
     timing: bool,
     annotations: str | None = None,
+    other: bool = False,
 ) -> tuple[FrameTable, ImageStore, MelTracks | None]:
     """The table of a folder, its images and its audio, if needed."""
-    options = {} if annotations is None else {"annotations": annotations}
     table = load_cached(
-        "affwild2", folder, cache=cache, progress=progress, timing=inputs.audio or timing, **options
+        "affwild2",
+        folder,
+        cache=cache,
+        progress=progress,
+        timing=inputs.audio or timing,
+        annotations=annotations,
+        other=other,
     )
     images, broken = build_store(table, inputs.stored_px, cache / "images", progress)
     if inputs.landmarks:

@@ -69,13 +69,23 @@ def open_training_rows(
         table, images = _unique_paths(table, images, set(broken))
     splits = np.where(table.splits == SPLITS.index(""), SPLITS.index("train"), table.splits)
     train = training_view(replace(table, splits=splits.astype(np.int8)), tasks)
-    train = train.select(np.flatnonzero(train.masks.any(axis=1)))
+    train = _own_names(source, train.select(np.flatnonzero(train.masks.any(axis=1))))
     if not len(train):
         raise ValueError(
             f"{source.folder} ({source.kind}) has no training row labeled for {', '.join(tasks)}; "
             "leave it out"
         )
     return train, images
+
+
+def _own_names(source: DataSource, table: FrameTable) -> FrameTable:
+    """Names of videos and groups after their folder's: BP4D and BP4D+ share those of sessions."""
+    folder = source.folder.resolve()
+    return replace(
+        table,
+        videos=tuple(f"{folder}/{name}" for name in table.videos),
+        groups=tuple(f"{folder}/{name}" for name in table.groups),
+    )
 
 
 def _unique_paths(

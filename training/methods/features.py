@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from faceaffect.bundle.bundle import MODEL_FILE, open_bundle
+from faceaffect.geometry import TEMPLATE_SIZE_PX
 from training.audio.mel_track import MelTracks
 from training.datasets.frame_table import FrameTable
 from training.datasets.image_store import ImageStore
@@ -31,9 +33,11 @@ from training.methods.normalization import NORMALIZATIONS
 from training.methods.pretrain_trunk import RECORD_FILE, TRUNK_FILE, PretrainRecipe
 from training.models.backbones.build_backbone import build_backbone
 from training.models.backbones.load_weights import copy_weights, read_weights
+from training.models.backbones.resnet import ResNet
 
 FEATURES_FILE: Final = "features.safetensors"
 NOTE_FILE: Final = "features.json"
+LANDMARKER_FILE: Final = "face_landmarks_detector.tflite"
 _BATCH: Final = 64
 
 Arrays = dict[str, NDArray[Any]]
@@ -41,24 +45,50 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class FrozenTrunk:
-    """`read` maps images [n, S, S, 3] uint8 RGB to `features` [n, D] and perhaps `nodes`."""
+    """`read` maps images [n, S, S, 3] uint8 RGB to `features` [n, D] and perhaps `nodes`;
+    `read_maps`, of convolutional trunks, to `map0` (the finest) ... [n, C, H, W].
+    """
 
     name: str
     sha256: str
     size_px: int
     read: Callable[[NDArray[np.uint8]], Arrays]
+    read_maps: Callable[[NDArray[np.uint8]], Arrays] | None = None
+    has_seen_renders: bool = False
 
 
 def open_trunk(path: str, threads: int = 1) -> FrozenTrunk:
-    """The trunk of a bundle of the default network, or of a folder of `pretrain`.
+    """The trunk of a bundle of the default network, or of a folder of `pretrain`; or MediaPipe's
+    landmarks and blendshapes as features, from the folder of its networks.
 
     Raises:
-        ValueError: neither is at `path`.
+        ValueError: none of them is at `path`.
     """
     folder = Path(path)
     if (folder / TRUNK_FILE).is_file():
         return _open_pretrained(folder, threads)
+    if (folder / LANDMARKER_FILE).is_file():
+        return _open_landmarker(folder, threads)
     return _open_bundle_trunk(path, threads)
+
+
+def _open_landmarker(folder: Path, threads: int) -> FrozenTrunk:
+    from training.labeling.mediapipe_teacher import LANDMARKS_68, MediaPipeTeacher, Roi
+
+    teacher = MediaPipeTeacher(folder, threads)
+    digest = hashlib.sha256((folder / LANDMARKER_FILE).read_bytes()).hexdigest()
+
+    def read(images: NDArray[np.uint8]) -> Arrays:
+        side_px = images.shape[1]
+        roi = Roi(((side_px - 1) / 2, (side_px - 1) / 2), side_px)
+        found = [teacher.predict_refined(image, roi) for image in images]
+        rows = [
+            np.append(each.points_xyz[list(LANDMARKS_68)].ravel() / side_px, each.blendshapes)
+            for each in found
+        ]
+        return {"features": np.stack(rows)}
+
+    return FrozenTrunk("mediapipe", digest, TEMPLATE_SIZE_PX, read)
 
 
 def _open_pretrained(folder: Path, threads: int) -> FrozenTrunk:
@@ -74,7 +104,17 @@ def _open_pretrained(folder: Path, threads: int) -> FrozenTrunk:
         with torch.no_grad():
             return {"features": net(normalization.apply(crops)).numpy()}
 
-    return FrozenTrunk(record["trunk"], record["sha256"], recipe.size_px, read)
+    def read_maps(images: NDArray[np.uint8]) -> Arrays:
+        assert isinstance(net, ResNet)
+        crops = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        with torch.no_grad():
+            maps = net.maps(normalization.apply(crops))
+        return {f"map{k}": level.numpy() for k, level in enumerate(maps)}
+
+    has_maps = isinstance(net, ResNet)
+    return FrozenTrunk(
+        record["trunk"], record["sha256"], recipe.size_px, read, read_maps if has_maps else None
+    )
 
 
 def _open_bundle_trunk(path: str, threads: int) -> FrozenTrunk:
@@ -88,7 +128,8 @@ def _open_bundle_trunk(path: str, threads: int) -> FrozenTrunk:
             "layer; give such a bundle or a folder of `python -m training pretrain`"
         )
     features = expression.input[0]
-    model.graph.output.append(onnx.ValueInfoProto(name=features))
+    maps = _stage_outputs(model)
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in (features, *maps))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     session = onnxruntime.InferenceSession(
@@ -97,28 +138,52 @@ def _open_bundle_trunk(path: str, threads: int) -> FrozenTrunk:
     crop = bundle.spec.crop
     mean, std = (np.array(each, np.float32)[:, None, None] for each in (crop.mean, crop.std))
 
-    def read(images: NDArray[np.uint8]) -> Arrays:
+    def run(names: list[str], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         crops = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
-        outputs = session.run([features, "au_nodes"], {"crops": (crops - mean) / std})
+        outputs: list[NDArray[np.float32]] = session.run(names, {"crops": (crops - mean) / std})
+        return outputs
+
+    def read(images: NDArray[np.uint8]) -> Arrays:
+        outputs = run([features, "au_nodes"], images)
         return {"features": outputs[0], "nodes": outputs[1]}
 
+    def read_maps(images: NDArray[np.uint8]) -> Arrays:
+        return {f"map{k}": level for k, level in enumerate(run(maps, images))}
+
     digest = str(bundle.spec.files[MODEL_FILE])
-    return FrozenTrunk(bundle.spec.name, digest, crop.size_px, read)
+    return FrozenTrunk(bundle.spec.name, digest, crop.size_px, read, read_maps, True)
+
+
+def _stage_outputs(model: onnx.ModelProto) -> list[str]:
+    """The last output of each stage of the default network's trunk, finest first."""
+    last: dict[int, str] = {}
+    for node in model.graph.node:
+        if stage := re.match(r"/net/trunk/stages\.(\d+)/", node.output[0]):
+            last[int(stage[1])] = node.output[0]
+    return [last[k] for k in sorted(last)]
 
 
 def extract_features(
     trunk: FrozenTrunk, table: FrameTable, images: ImageStore, tracks: MelTracks | None = None
 ) -> Arrays:
     """Arrays of all rows of `table`, zero where a row has no image; `tracks` adds audio."""
+    arrays = read_all(trunk.read, table, images)
+    return arrays | (_sound(table, tracks) if tracks is not None else {})
+
+
+def read_all(
+    read: Callable[[NDArray[np.uint8]], Arrays], table: FrameTable, images: ImageStore
+) -> Arrays:
+    """Arrays float16 of `read` for all rows of `table`, zero where a row has no image."""
     rows = np.flatnonzero(table.has_crop)
     arrays: Arrays = {}
     for k in range(0, len(rows), _BATCH):
         part = rows[k : k + _BATCH]
-        for name, values in trunk.read(images.read(table, part)).items():
+        for name, values in read(images.read(table, part)).items():
             if name not in arrays:
                 arrays[name] = np.zeros((len(table), *values.shape[1:]), np.float16)
             arrays[name][part] = values
-    return arrays | (_sound(table, tracks) if tracks is not None else {})
+    return arrays
 
 
 def _sound(table: FrameTable, tracks: MelTracks) -> Arrays:

@@ -8,7 +8,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from faceaffect.labels import EXPRESSION_NAMES
 from training.augmentation.clips import ClipJitter, augment_clips
 from training.engine.ema import EmaModel
 from training.engine.trainer import Objective
@@ -99,8 +98,7 @@ def pseudo_targets(
         targets["au"] = torch.sigmoid(predictions["au_logit"])
         targets["au_mask"] = 1 - batch["au_mask"].float()
     if "expression_logit" in predictions and "expression_mask" in batch:
-        logit = predictions["expression_logit"][..., : len(EXPRESSION_NAMES)]
-        targets["expression"] = logit.argmax(dim=-1)
+        targets["expression"] = predictions["expression_logit"].argmax(dim=-1)
         targets["expression_mask"] = 1 - batch["expression_mask"].float()
     if "va" in predictions and "va_mask" in batch:
         targets["va"] = predictions["va"].clamp(-1, 1)

@@ -40,7 +40,7 @@ class MethodPredictions:
 
     known: NDArray[np.bool_]  # [N] rows that the network ran on
     au: NDArray[np.float32] | None  # [N, 12] probabilities
-    expression: NDArray[np.float32] | None  # [N, 7] probabilities
+    expression: NDArray[np.float32] | None  # [N, 7] probabilities, or [N, 8] with "other"
     va: NDArray[np.float32] | None  # [N, 2] in [-1, 1]
 
 
@@ -171,7 +171,8 @@ def _to_predictions(
             np.zeros(len(AU_NAMES), np.float32),
         )
     if "expression_logit" in logits:
-        neutral = np.eye(len(EXPRESSION_NAMES), dtype=np.float32)[EXPRESSION_NAMES.index("neutral")]
+        classes = logits["expression_logit"].shape[1]
+        neutral = np.eye(classes, dtype=np.float32)[EXPRESSION_NAMES.index("neutral")]
         expression = filled(
             torch.from_numpy(logits["expression_logit"]).softmax(dim=1).numpy(), neutral
         )

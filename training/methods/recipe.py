@@ -46,10 +46,14 @@ class PriorConfig:
     people.
     triplets: "labels" draws triplets of different people from the training labels; "none" leaves
     the stage out; else a file of FEC, faceexp-comparison-data-train-public.csv.
+    own_labels: the trained network labels frames that lack expressions or AUs where it is sure, and
+    is trained once more on them. The paper names such a stage for its last version without its
+    procedure; the confidences are ours.
     """
 
     identity: str = "pretrained"
     triplets: str = "labels"
+    own_labels: bool = False
 
     def __post_init__(self) -> None:
         if self.identity not in ("pretrained", "people"):

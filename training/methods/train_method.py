@@ -14,6 +14,7 @@ from torch import Tensor
 from training.engine.checkpoint import WEIGHTS_FILE
 from training.engine.distributed import ProcessGroup
 from training.engine.ema import EmaModel
+from training.engine.synced_norm import sync_batch_norms
 from training.engine.trainer import BatchSource, Objective, Trainer, TrainerConfig
 from training.losses.action_units import inverse_rate_weights
 from training.methods.batch_builder import InputSpec
@@ -27,6 +28,7 @@ from training.methods.score_log import Evaluate, ScoreLog
 from training.methods.scores import method_scores
 from training.models.backbones.start_trunks import start_trunks
 from training.models.networks.build_network import build_network
+from training.models.recompute import recompute_blocks
 from training.models.stages import MethodNet
 from training.models.tasks.graph_relation import GraphRelation
 
@@ -58,6 +60,7 @@ def train_method(
     if prepare is not None:
         prepare(net)
     processes = ProcessGroup.from_environment(config.device)
+    _use_options(net, config, processes)
     loader = None
     if batches is None:
         form = "frames" if recipe.sampler == "pairs" else recipe.sampling.form
@@ -90,6 +93,14 @@ def train_method(
     if log is not None and stop_at is None:
         log.restore_best(net, processes.is_first)
     return net.eval()
+
+
+def _use_options(net: MethodNet, config: TrainerConfig, processes: ProcessGroup) -> None:
+    """Recomputed blocks and synchronized normalizations, before the network is copied."""
+    if config.recompute and not recompute_blocks(net):
+        warnings.warn("--recompute has no effect: no block of a known trunk", stacklevel=2)
+    if config.sync_norm and processes.world_size > 1:
+        sync_batch_norms(net)
 
 
 def _fit_graph(net: MethodNet, data: MethodData) -> None:

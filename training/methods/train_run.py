@@ -27,6 +27,7 @@ from training.methods.multi_stage.multi_stage_lookup import multi_stage_training
 from training.methods.recipe import MethodRecipe
 from training.methods.score_log import ScoreLog
 from training.methods.train_method import train_method, validation_scores
+from training.metrics import CHALLENGE_EXPRESSIONS
 from training.models.cost import on_meta
 from training.models.networks.build_network import build_network
 from training.models.stages import MethodNet
@@ -55,6 +56,7 @@ def open_recipe_data(
         timing=timing,
         more=more,
         fold=fold,
+        other=getattr(recipe.net, "expressions", 0) == len(CHALLENGE_EXPRESSIONS),
     )
 
 

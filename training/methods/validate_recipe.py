@@ -8,7 +8,9 @@ import math
 from dataclasses import fields
 from typing import Any, Final
 
+from faceaffect.labels import EXPRESSION_NAMES
 from training.methods.recipe import MethodRecipe
+from training.metrics import CHALLENGE_EXPRESSIONS
 
 _MIN_INTEGERS: Final = {"layers": 0, "hidden_layers": 0}  # every other integer is at least one
 _TARGETS: Final[dict[str, tuple[str, ...]]] = {
@@ -22,6 +24,12 @@ _DEFAULT_TARGETS: Final = ("ignore", "ema_teacher")
 def validate_recipe(recipe: MethodRecipe) -> MethodRecipe:
     """The recipe itself; ValueError names an impossible option and what is possible."""
     _check_numbers(recipe.net)
+    expressions = getattr(recipe.net, "expressions", len(EXPRESSION_NAMES))
+    if expressions not in (len(EXPRESSION_NAMES), len(CHALLENGE_EXPRESSIONS)):
+        raise ValueError(
+            f"net.expressions must be {len(EXPRESSION_NAMES)}, or {len(CHALLENGE_EXPRESSIONS)} "
+            f"with the class Other of ABAW3 and later, got {expressions}"
+        )
     has_mapping = getattr(recipe.net, "mapping", None)
     if recipe.sampler == "pairs" and has_mapping is None:
         raise ValueError(

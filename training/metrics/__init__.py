@@ -1,4 +1,4 @@
-"""Evaluation metrics, as defined by the ABAW2 challenge (ICCV 2021) where it defines one.
+"""Evaluation metrics, as defined by the ABAW challenges (2021 and later) where they define one.
 
 A metric that is undefined for its input (no rows, a single class) is NaN rather than an error;
 each function says when.
@@ -7,13 +7,18 @@ each function says when.
 from __future__ import annotations
 
 from training.metrics.abaw import (
+    ABAW2,
+    ABAW3,
     AU_UNLABELED,
+    CHALLENGE_EXPRESSIONS,
     EXPRESSION_UNLABELED,
+    RULES,
     VA_UNLABELED,
     Metrics,
     au_metrics,
     au_score,
     au_sums,
+    class_count,
     expression_metrics,
     expression_score,
     expression_sums,
@@ -33,7 +38,7 @@ from training.metrics.binary import (
 )
 from training.metrics.bootstrap import bootstrap
 from training.metrics.classes import accuracy, confusion, macro_f1
-from training.metrics.continuous import ccc, rmse
+from training.metrics.continuous import ccc, icc, rmse
 from training.metrics.reliability import (
     Reliability,
     au_reliability,
@@ -42,8 +47,12 @@ from training.metrics.reliability import (
 )
 
 __all__ = [
+    "ABAW2",
+    "ABAW3",
     "AU_UNLABELED",
+    "CHALLENGE_EXPRESSIONS",
     "EXPRESSION_UNLABELED",
+    "RULES",
     "VA_UNLABELED",
     "Metrics",
     "Reliability",
@@ -57,12 +66,14 @@ __all__ = [
     "best_threshold",
     "bootstrap",
     "ccc",
+    "class_count",
     "confusion",
     "expression_metrics",
     "expression_reliability",
     "expression_score",
     "expression_sums",
     "f1",
+    "icc",
     "labeled_au",
     "labeled_expression",
     "labeled_va",

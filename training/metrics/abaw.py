@@ -1,10 +1,13 @@
-"""The three scores of ABAW2 (Kollias & Zafeiriou, ICCV Workshops 2021).
+"""The scores of the ABAW challenges (Kollias & Zafeiriou, ICCV Workshops 2021 and later).
 
 Every statistic is computed once over the pooled frames of all videos:
 
-    S_AU   = 0.5 mean F1 of the 12 AUs + 0.5 accuracy over all (frame, AU) decisions
-    S_EXPR = 0.67 macro-F1 over the 7 classes + 0.33 accuracy
-    S_VA   = (CCC of valence + CCC of arousal) / 2
+            ABAW2                                                        ABAW3 and later
+    S_AU    0.5 mean F1 of 12 AUs + 0.5 accuracy of all (frame, AU)      mean F1 of 12 AUs
+    S_EXPR  0.67 macro-F1 of 7 classes + 0.33 accuracy                   macro-F1 of 8 classes
+    S_VA    (CCC of valence + CCC of arousal) / 2                        the same
+
+The score of multi-task challenges is the sum of the three of ABAW3.
 
 Each score is a function of sums over frames: `*_sums` returns them per video [V, K], `*_metrics`
 turns sums [..., K], added over any set of videos, into metrics [...]. Labels are raw: frames that
@@ -13,6 +16,7 @@ were not annotated are -1 or -5.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -34,6 +38,12 @@ AU_UNLABELED: Final = -1
 EXPRESSION_UNLABELED: Final = -1
 VA_UNLABELED: Final = -5
 
+ABAW2: Final = "abaw2"
+ABAW3: Final = "abaw3"  # and later
+RULES: Final = (ABAW2, ABAW3)
+CHALLENGE_EXPRESSIONS: Final = (*EXPRESSION_NAMES, "other")
+"""The eight classes of ABAW3 and later."""
+
 _AUS: Final = len(AU_NAMES)
 _CLASSES: Final = len(EXPRESSION_NAMES)
 
@@ -54,13 +64,13 @@ def labeled_au(label: NDArray[np.integer]) -> NDArray[np.bool_]:
     return np.asarray((label != AU_UNLABELED).all(axis=1), np.bool_)
 
 
-def labeled_expression(label: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Frames [N] with an expression; ValueError for a label other than 0 to 6 and -1."""
-    wrong = (label < EXPRESSION_UNLABELED) | (label >= _CLASSES)
+def labeled_expression(label: NDArray[np.integer], classes: int = _CLASSES) -> NDArray[np.bool_]:
+    """Frames [N] with an expression; ValueError for a label that is neither a class nor -1."""
+    wrong = (label < EXPRESSION_UNLABELED) | (label >= classes)
     if wrong.any():
         got = np.unique(label[wrong])[:5].tolist()
         raise ValueError(
-            f"expected expression labels 0 to {_CLASSES - 1} or {EXPRESSION_UNLABELED}, got {got}"
+            f"expected expression labels 0 to {classes - 1} or {EXPRESSION_UNLABELED}, got {got}"
         )
     return np.asarray(label != EXPRESSION_UNLABELED)
 
@@ -105,7 +115,7 @@ def au_sums(
     return _by_video(rows, video, videos)
 
 
-def au_metrics(sums: NDArray[np.float64]) -> Metrics:
+def au_metrics(sums: NDArray[np.float64], rules: str = ABAW2) -> Metrics:
     """`score`, `f1_mean`, `accuracy`, `exact_match` [...] and `f1` [..., 12] of `au_sums`.
 
     `exact_match` is the fraction of frames with all AUs correct. F1 is 0 for an AU that is
@@ -121,7 +131,7 @@ def au_metrics(sums: NDArray[np.float64]) -> Metrics:
     accuracy = correct.sum(axis=-1) / _or_nan(known.sum(axis=-1))
     exact_match = sums[..., -2] / _or_nan(sums[..., -1])
     return {
-        "score": 0.5 * f1_mean + 0.5 * accuracy,
+        "score": f1_mean if rules == ABAW3 else 0.5 * f1_mean + 0.5 * accuracy,
         "f1_mean": f1_mean,
         "accuracy": accuracy,
         "exact_match": exact_match,
@@ -130,27 +140,33 @@ def au_metrics(sums: NDArray[np.float64]) -> Metrics:
 
 
 def expression_sums(
-    predicted: NDArray[np.integer], label: NDArray[np.integer], video: Videos, videos: int
+    predicted: NDArray[np.integer],
+    label: NDArray[np.integer],
+    video: Videos,
+    videos: int,
+    *,
+    classes: int = _CLASSES,
 ) -> NDArray[np.float64]:
-    """Confusion matrices [V, 49] (row: true class, column: predicted class) of classes [N]."""
-    known = labeled_expression(label)
-    cell = label[known].astype(np.int64) * _CLASSES + predicted[known]
-    index = video[known].astype(np.int64) * _CLASSES**2 + cell
-    counts = np.bincount(index, minlength=videos * _CLASSES**2)
-    return counts.reshape(videos, _CLASSES**2).astype(np.float64)
+    """Confusion matrices [V, C * C] (row: true class, column: predicted class) of classes [N]."""
+    known = labeled_expression(label, classes)
+    cell = label[known].astype(np.int64) * classes + predicted[known]
+    index = video[known].astype(np.int64) * classes**2 + cell
+    counts = np.bincount(index, minlength=videos * classes**2)
+    return counts.reshape(videos, classes**2).astype(np.float64)
 
 
-def expression_metrics(sums: NDArray[np.float64]) -> Metrics:
-    """`score`, `macro_f1`, `accuracy` [...] and `f1` [..., 7] of `expression_sums`.
+def expression_metrics(sums: NDArray[np.float64], rules: str = ABAW2) -> Metrics:
+    """`score`, `macro_f1`, `accuracy` [...] and `f1` [..., C] of `expression_sums`.
 
     F1 is 0 for a class that is neither present nor predicted; all are NaN without frames.
     """
-    matrix = sums.reshape(*sums.shape[:-1], _CLASSES, _CLASSES)
+    classes = math.isqrt(sums.shape[-1])
+    matrix = sums.reshape(*sums.shape[:-1], classes, classes)
     f1 = f1_of_confusion(matrix)
     accuracy = np.trace(matrix, axis1=-2, axis2=-1) / _or_nan(matrix.sum(axis=(-2, -1)))
     macro_f1 = f1.mean(axis=-1)
     return {
-        "score": 0.67 * macro_f1 + 0.33 * accuracy,
+        "score": macro_f1 if rules == ABAW3 else 0.67 * macro_f1 + 0.33 * accuracy,
         "macro_f1": macro_f1,
         "accuracy": accuracy,
         "f1": f1,
@@ -183,16 +199,23 @@ def va_metrics(sums: NDArray[np.float64]) -> Metrics:
     }
 
 
-def au_score(on: NDArray[np.bool_], label: NDArray[np.integer]) -> Metrics:
+def au_score(on: NDArray[np.bool_], label: NDArray[np.integer], rules: str = ABAW2) -> Metrics:
     """Metrics of AU decisions [N, 12] against raw labels [N, 12], all frames pooled."""
-    return au_metrics(au_sums(on, label, np.zeros(len(on), np.int64), 1)[0])
+    return au_metrics(au_sums(on, label, np.zeros(len(on), np.int64), 1)[0], rules)
 
 
-def expression_score(predicted: NDArray[np.integer], label: NDArray[np.integer]) -> Metrics:
+def expression_score(
+    predicted: NDArray[np.integer], label: NDArray[np.integer], rules: str = ABAW2
+) -> Metrics:
     """Metrics of expression classes [N] against raw labels [N], all frames pooled."""
-    return expression_metrics(
-        expression_sums(predicted, label, np.zeros(len(label), np.int64), 1)[0]
-    )
+    video = np.zeros(len(label), np.int64)
+    sums = expression_sums(predicted, label, video, 1, classes=class_count(rules))
+    return expression_metrics(sums[0], rules)
+
+
+def class_count(rules: str) -> int:
+    """Number of expressions: seven of ABAW2, eight later."""
+    return len(CHALLENGE_EXPRESSIONS) if rules == ABAW3 else _CLASSES
 
 
 def va_score(predicted: NDArray[np.floating], label: NDArray[np.floating]) -> Metrics:

@@ -66,6 +66,18 @@ def ccc(predicted: Values, truth: Values) -> float:
     return float(ccc_of_moments(moments(predicted - shift, truth - shift).sum(axis=0)))
 
 
+def icc(predicted: Values, truth: Values) -> float:
+    """Intraclass correlation ICC(3, 1) of [N] (Shrout and Fleiss 1979), predictor and truth as
+    the two raters; NaN without rows or variance.
+    """
+    check_rows(predicted, truth)
+    if not len(truth):
+        return math.nan
+    covariance = np.cov(predicted.astype(np.float64), truth.astype(np.float64), bias=True)
+    total = covariance[0, 0] + covariance[1, 1]
+    return float(2 * covariance[0, 1] / total) if total > 0 else math.nan
+
+
 def rmse(predicted: Values, truth: Values) -> float:
     """Root mean squared error of [N]; NaN without rows."""
     check_rows(predicted, truth)

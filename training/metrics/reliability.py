@@ -70,7 +70,7 @@ def au_reliability(
 def expression_reliability(
     probability: NDArray[np.floating], label: NDArray[np.integer], bins: int = BINS
 ) -> Reliability:
-    """Curve of the top class of probabilities [N, 7]: its probability against its accuracy."""
-    known = labeled_expression(label)
+    """Curve of the top class of probabilities [N, C]: its probability against its accuracy."""
+    known = labeled_expression(label, probability.shape[1])
     p = probability[known]
     return reliability(p.max(axis=1, initial=0.0), p.argmax(axis=1) == label[known], bins)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.geometry import closed_eyes_probability, eye_openness
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from faceaffect.types import Affect, Faces, FloatArray, Frame, FrameInfo
 
@@ -75,6 +76,22 @@ class FaceView:
     def action_units(self) -> dict[str, float]:
         """Probability of each action unit by its name; NaN if the model predicts none."""
         return dict(zip(AU_NAMES, self._affect.au_probability[self._row].tolist(), strict=True))
+
+    @property
+    def intensities(self) -> dict[str, float]:
+        """Intensity of each action unit by its name, 0 to 5; NaN if the model has none."""
+        return dict(zip(AU_NAMES, self._affect.au_intensity[self._row].tolist(), strict=True))
+
+    @property
+    def eye_openness(self) -> tuple[float, float]:
+        """Distance of the lids of the person's right and left eye, relative to its width."""
+        right, left = eye_openness(self._faces.landmarks_xy[self._row][None])[0].tolist()
+        return right, left
+
+    @property
+    def closed_eyes(self) -> float:
+        """Probability that the eyes are closed (AU45)."""
+        return float(closed_eyes_probability(self._faces.landmarks_xy[self._row][None])[0])
 
     @property
     def active_aus(self) -> list[str]:

@@ -25,6 +25,7 @@ class PipelineOptions(TypedDict, total=False):
     rotate: RotateName
     smooth: bool
     neutral_baseline: bool
+    min_quality: float
     aligned_crops: bool
     is_video: bool
     detector: Detector | str | Path | None

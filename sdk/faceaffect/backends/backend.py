@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -60,6 +61,12 @@ class FrameBackend(Protocol):
         Returns:
             The head outputs, and `appearance.sample_grid` of the crops [N, 3, 12, 12].
         """
+        ...
+
+    def infer_frames(
+        self, frames: Sequence[tuple[Frame, FloatArray]]
+    ) -> tuple[HeadOutputs, FloatArray]:
+        """As `infer_frame` for the faces of several frames, each with 1 face or more."""
         ...
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -67,8 +68,29 @@ def batch_sizes(max_faces: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+FrameFaces = tuple[Frame | DeviceFrame, FloatArray]
+"""A frame and the transforms of its faces, from crop to frame pixels [N, 2, 3]."""
+
+
+def split_faces(frames: Sequence[FrameFaces], most: int) -> Iterator[list[FrameFaces]]:
+    """Distribute the faces over lists of at most `most` faces, in their order."""
+    part: list[FrameFaces] = []
+    free = most
+    for frame, transforms in frames:
+        rest = transforms
+        while len(rest):
+            part.append((frame, rest[:free]))
+            taken = len(part[-1][1])
+            rest, free = rest[taken:], free - taken
+            if free == 0:
+                yield part
+                part, free = [], most
+    if part:
+        yield part
+
+
 class CudaFrameRunner:
-    """Crops the faces of a frame and runs network and graph layer on them.
+    """Crops the faces of frames and runs network and graph layer on them.
 
     A run of n faces is padded to the next of `batch_sizes`. Each batch size is run and captured as
     a CUDA graph when the runner is made, so that every frame replays a graph; only the upload,
@@ -139,7 +161,7 @@ class CudaFrameRunner:
         identity = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
         for size in self._batch_sizes:
             for _ in range(2):  # plain launches, then the capture
-                self._run_batch(gray, np.repeat(identity, size, axis=0))
+                self._run_batch([(gray, np.repeat(identity, size, axis=0))])
 
     @property
     def cuda_stream(self) -> int:
@@ -158,23 +180,30 @@ class CudaFrameRunner:
         Returns:
             The head outputs with `au_logit`, and `appearance.sample_grid` of the crops.
         """
-        max_batch = self._batch_sizes[-1]
-        if len(crop_to_frame) <= max_batch:
-            return self._run_batch(frame, crop_to_frame)
-        batches = [
-            self._run_batch(frame, crop_to_frame[begin : begin + max_batch])
-            for begin in range(0, len(crop_to_frame), max_batch)
-        ]
+        return self.run_frames([(frame, crop_to_frame)])
+
+    def run_frames(self, frames: Sequence[FrameFaces]) -> tuple[HeadOutputs, FloatArray]:
+        """Crop the faces of several frames and run the network once on all of them.
+
+        More faces than the largest batch take several runs.
+
+        Args:
+            frames: The frames, each in host or GPU memory and with 1 face or more.
+
+        Returns:
+            As `run`, the rows of one frame after those of another.
+        """
+        batches = [self._run_batch(part) for part in split_faces(frames, self._batch_sizes[-1])]
+        if len(batches) == 1:
+            return batches[0]
         names = batches[0][0]
         heads = {name: np.concatenate([batch[0][name] for batch in batches]) for name in names}
         return heads, np.concatenate([batch[1] for batch in batches])
 
-    def _run_batch(
-        self, frame: Frame | DeviceFrame, crop_to_frame: FloatArray
-    ) -> tuple[HeadOutputs, FloatArray]:
-        count = len(crop_to_frame)
+    def _run_batch(self, frames: Sequence[FrameFaces]) -> tuple[HeadOutputs, FloatArray]:
+        count = sum(len(transforms) for _, transforms in frames)
         batch_size = next(size for size in self._batch_sizes if size >= count)
-        upload_bytes = self._pack_upload(frame, crop_to_frame, batch_size)
+        upload_bytes = self._pack_upload(frames, batch_size)
         try:
             if not self._zero_copy:
                 self._cuda.copy_bytes(
@@ -275,32 +304,60 @@ class CudaFrameRunner:
             return np.ndarray(output.shape, np.float32, self._out_bytes, output.offset)
         return self._out.view(list(output.shape), "<f4", output.offset)
 
-    def _pack_upload(
-        self, frame: Frame | DeviceFrame, crop_to_frame: FloatArray, batch_size: int
-    ) -> int:
-        """Pack the visible part of the frame for the upload; returns the bytes to upload."""
+    def _pack_upload(self, frames: Sequence[FrameFaces], batch_size: int) -> int:
+        """Pack the visible parts of the frames for the upload; returns the bytes to upload."""
         while True:
-            block = self._block_host
-            target = (
-                crop_to_frame,
-                batch_size,
-                self._crop.size_px,
-                block.address,
-                self._block.address,
-                block.nbytes,
-            )
-            color = frame.color.coefficients
-            if isinstance(frame, DeviceFrame):
-                needed: int = self._cuda.pack_device_upload(
-                    frame.gpu, frame.pixel_format.value, *target, self._stream, color
-                )
+            if len(frames) == 1:
+                needed = self._pack_frame(frames[0], batch_size, 0)
             else:
-                needed = self._cuda.pack_upload(
-                    frame.planes, frame.pixel_format.value, *target, color
-                )
-            if needed <= block.nbytes:
+                needed = self._pack_frames(frames, batch_size)
+            if needed <= self._block_host.nbytes:
                 return needed
             self._allocate_upload(1 << (needed - 1).bit_length())
+
+    def _pack_frames(self, frames: Sequence[FrameFaces], batch_size: int) -> int:
+        """Pack the jobs of all frames, then those and the pixels of each; returns bytes needed.
+
+        A frame is packed with its jobs before its pixels; the kernel reads all jobs in one row.
+        """
+        job_bytes: int = self._cuda.face_job_bytes
+        end = -(-batch_size * job_bytes // _ALIGN) * _ALIGN
+        begins = []
+        for one in frames:
+            begins.append(end)
+            end += self._pack_frame(one, len(one[1]), end)
+        if end <= self._block_host.nbytes:
+            block = self._block_host.bytes()
+            jobs = block[: batch_size * job_bytes].reshape(batch_size, job_bytes)
+            row = 0
+            for begin, (_, transforms) in zip(begins, frames, strict=True):
+                own = block[begin : begin + len(transforms) * job_bytes]
+                jobs[row : row + len(transforms)] = own.reshape(-1, job_bytes)
+                row += len(transforms)
+            jobs[row:] = jobs[row - 1]
+        return end
+
+    def _pack_frame(self, faces: FrameFaces, slots: int, offset: int) -> int:
+        """Pack a frame from `offset` in the block; returns the bytes needed from there."""
+        frame, crop_to_frame = faces
+        block = self._block_host
+        target = (
+            crop_to_frame,
+            slots,
+            self._crop.size_px,
+            block.address + offset,
+            self._block.address + offset,
+            max(0, block.nbytes - offset),
+        )
+        color = frame.color.coefficients
+        needed: int
+        if isinstance(frame, DeviceFrame):
+            needed = self._cuda.pack_device_upload(
+                frame.gpu, frame.pixel_format.value, *target, self._stream, color
+            )
+        else:
+            needed = self._cuda.pack_upload(frame.planes, frame.pixel_format.value, *target, color)
+        return needed
 
     def _allocate_upload(self, nbytes: int) -> None:
         """Replace both upload buffers, or neither if memory is short.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -123,10 +123,16 @@ class TensorRTBackend:
         self, frame: Frame, crop_to_frame: FloatArray
     ) -> tuple[HeadOutputs, FloatArray]:
         """See `CudaFrameRunner.run`; raises BackendError if the GPU fails."""
+        return self.infer_frames([(frame, crop_to_frame)])
+
+    def infer_frames(
+        self, frames: Sequence[tuple[Frame, FloatArray]]
+    ) -> tuple[HeadOutputs, FloatArray]:
+        """See `CudaFrameRunner.run_frames`; raises BackendError if the GPU fails."""
         runner = self._open_runner()
         try:
             with native.DeviceGuard(self._device):  # type: ignore[union-attr]  # open
-                return runner.run(frame, crop_to_frame)
+                return runner.run_frames(frames)
         except RuntimeError as error:  # includes CudaError
             raise self._wrap(error) from error
 

@@ -74,6 +74,7 @@ def run_config(
         "rotate",
         "smooth",
         "neutral_baseline",
+        "min_quality",
         "aligned_crops",
     )
     config = {"model": model_name, "precision": precision}

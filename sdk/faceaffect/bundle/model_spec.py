@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +25,13 @@ from faceaffect.bundle.stage_spec import (
 )
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 
-SPEC_VERSION: Final[int] = 2
-"""Version 1 has no stages: it is read as a single network with all heads."""
+SPEC_VERSION: Final[int] = 3
+"""Version 1 has no stages: it is read as a single network with all heads. Version 3 adds
+`au_intensity`.
+"""
+
+INTENSITY_KNOTS: Final = 6
+"""Probabilities of an AU at which its intensity is 0, 1, ... 5."""
 
 HEADS: Final[dict[str, tuple[int | str, ...]]] = {
     "au_nodes": (len(AU_NAMES), "D"),  # node features for the graph layer
@@ -99,6 +105,8 @@ class ModelSpec:
         au_thresholds: Probability from which each AU counts as active.
         files: File name -> SHA-256 in hexadecimal.
         au_neutral_logits: Median AU logits of neutral faces, for the per-person baseline.
+        au_intensity: For each AU the increasing probabilities at which its intensity is 0, 1, ...
+            5, linear in between; None if intensities were not calibrated.
         heads: Predicted heads, some of `stage_spec.HEAD_NAMES`.
         stages: Stages in execution order; empty for a single network.
         audio: Input of the stage `audio`.
@@ -115,6 +123,7 @@ class ModelSpec:
     au_thresholds: tuple[float, ...]
     files: dict[str, str]
     au_neutral_logits: tuple[float, ...] | None = None
+    au_intensity: tuple[tuple[float, ...], ...] | None = None
     heads: tuple[str, ...] = HEAD_NAMES
     stages: tuple[StageSpec, ...] = ()
     audio: AudioSpec | None = None
@@ -179,6 +188,9 @@ class ModelSpec:
             au_thresholds=spec["au_thresholds"].numbers(),
             files={name: digest.text() for name, digest in spec["files"].members().items()},
             au_neutral_logits=spec.get("au_neutral_logits").optional(JsonValue.numbers),
+            au_intensity=spec.get("au_intensity").optional(
+                lambda units: tuple(unit.numbers(INTENSITY_KNOTS) for unit in units.items())
+            ),
             heads=spec.get("heads", [*HEAD_NAMES]).texts(),
             stages=tuple(stage_from_json(stage) for stage in spec.get("stages", []).items()),
             audio=spec.get("audio").optional(audio_from_json),
@@ -196,6 +208,11 @@ class ModelSpec:
         neutral = self.au_neutral_logits
         if neutral is not None and (len(neutral) != aus or not all(map(math.isfinite, neutral))):
             yield f"au_neutral_logits: expected {aus} finite numbers or null, got {neutral}"
+        if self.au_intensity is not None and not _are_knots(self.au_intensity):
+            yield (
+                f"au_intensity: expected null or {INTENSITY_KNOTS} increasing numbers in [0, 1] for"
+                f" each of {aus} AUs, got {self.au_intensity}"
+            )
         crop = self.crop
         if len(self.files) > MAX_FILES:
             yield f"files: expected at most {MAX_FILES}, got {len(self.files)}"
@@ -229,6 +246,13 @@ class ModelSpec:
         unlisted = [stage.file for stage in self.stages if stage.file not in self.files]
         if unlisted:
             yield f"files: expected an entry for each stage, missing {unlisted}"
+
+
+def _are_knots(units: tuple[tuple[float, ...], ...]) -> bool:
+    return len(units) == len(AU_NAMES) and all(
+        knots[0] >= 0 and knots[-1] <= 1 and all(a < b for a, b in pairwise(knots))
+        for knots in units
+    )
 
 
 def _crop_from_json(raw: JsonValue) -> CropSpec:

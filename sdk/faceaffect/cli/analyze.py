@@ -18,6 +18,7 @@ from faceaffect.cli.shared_options import (
     dla_core_option,
     max_faces_option,
     min_face_size_option,
+    min_quality_option,
     model_option,
     no_smoothing_option,
     precision_option,
@@ -63,6 +64,7 @@ _SECTIONS: Final = {
         "--detector-model",
         "--no-smoothing",
         "--neutral-baseline",
+        "--min-quality",
     ),
     "Input": (
         "--audio",
@@ -140,6 +142,7 @@ Exit codes:
     is_flag=True,
     help="Measure action units relative to each person's neutral face.",
 )
+@min_quality_option
 @click.option(
     "--audio",
     default="auto",

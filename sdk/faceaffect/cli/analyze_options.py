@@ -143,6 +143,7 @@ def pipeline_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "rotate": options["rotate"],
         "smooth": not options["no_smoothing"],
         "neutral_baseline": options["neutral_baseline"],
+        "min_quality": options["min_quality"],
         "aligned_crops": options["aligned_crops"],
         "is_video": _is_video(options),
         "detector": options["detector_model"] or options["detector"],

@@ -17,6 +17,7 @@ from faceaffect.cli.shared_options import (
     device_option,
     max_faces_option,
     min_face_size_option,
+    min_quality_option,
     model_option,
     no_smoothing_option,
     precision_option,
@@ -45,6 +46,7 @@ SECTIONS: Final = {
         "--detector",
         "--detector-model",
         "--no-smoothing",
+        "--min-quality",
     ),
 }
 TOKEN_VARIABLE: Final = "FACEAFFECT_TOKEN"
@@ -96,6 +98,7 @@ _SERVER_OPTIONS: Final = (
     detector_option,
     detector_model_option,
     no_smoothing_option,
+    min_quality_option,
 )
 
 
@@ -125,6 +128,7 @@ def live_settings(
         "min_face_size_px": options["min_face_size"],
         "rotate": options["rotate"],
         "smooth": not options["no_smoothing"],
+        "min_quality": options["min_quality"],
         "detector": options["detector_model"] or options["detector"],
     }
     return LiveSettings(

@@ -62,6 +62,15 @@ detector_option = click.option(
 no_smoothing_option = click.option(
     "--no-smoothing", is_flag=True, help="Do not smooth scores over time."
 )
+min_quality_option = click.option(
+    "--min-quality",
+    default=0.0,
+    type=click.FloatRange(0, 1),
+    show_default=True,
+    metavar="QUALITY",
+    help="Leave action units, expression, valence and arousal of faces of less quality (0 to 1:"
+    " covered, dark, far) empty.",
+)
 dla_core_option = click.option(
     "--dla-core",
     type=click.IntRange(0),
@@ -111,8 +120,8 @@ columns_option = click.option(
     show_default=True,
     metavar="GROUPS",
     callback=_column_groups,
-    help="Columns to write, separated by commas: default, landmarks (x_0 ... y_67), eyes "
-    "(eye_openness_right, eye_openness_left) or all.",
+    help="Columns to write, separated by commas: default, landmarks (x_0 ... y_67), intensity"
+    " (of action units), eyes or all.",
 )
 
 

@@ -16,11 +16,11 @@ from faceaffect.detectors.to_detector import to_detector
 from faceaffect.multicamera.stream_network import StreamNetwork
 from faceaffect.outputs.affect_decoder import AffectDecoder
 from faceaffect.outputs.single_model import SingleModel
-from faceaffect.pipeline import Pipeline, check_limits
+from faceaffect.pipeline import Pipeline
 from faceaffect.system.stage_timer import StageTimer
 from faceaffect.tracking.face_network import FaceNetwork
 from faceaffect.tracking.tracked_faces import TrackedFaces
-from faceaffect.tracking.tracker_config import TrackerConfig
+from faceaffect.tracking.tracker_config import TrackerConfig, check_limits
 from faceaffect.types import Affect, Faces, Frame
 
 
@@ -49,6 +49,7 @@ class MultiPipeline:
         streams: int,
         *,
         neutral_baseline: bool = False,
+        min_quality: float = 0.0,
     ) -> None:
         """Use `open_multi_pipeline` instead."""
         self.spec = bundle.spec
@@ -67,6 +68,7 @@ class MultiPipeline:
                 smooth=config.smooth,
                 neutral_baseline=neutral_baseline,
                 is_video=True,
+                min_quality=min_quality,
             )
             self._locators.append(locator)
             self._pipelines.append(Pipeline(locator, model, decoder, backend, timer))
@@ -162,6 +164,7 @@ def open_multi_pipeline(
     rotate: RotateName = "auto",
     smooth: bool = True,
     neutral_baseline: bool = False,
+    min_quality: float = 0.0,
     detector: Detector | str | Path | None = None,
 ) -> MultiPipeline:
     """Open one pipeline for several streams over a model bundle.
@@ -178,6 +181,7 @@ def open_multi_pipeline(
         rotate: As in `open_pipeline`; for all streams.
         smooth: Whether landmarks and scores are smoothed over time.
         neutral_baseline: Whether AUs are measured against each face's `NeutralBaseline`.
+        min_quality: Quality (0 to 1) below which the affect of a face is NaN.
         detector: A `Detector`, a name in `detectors.names`, or the path of a YuNet file; shared.
 
     Raises:
@@ -191,14 +195,9 @@ def open_multi_pipeline(
     """
     if streams < 1:
         raise ValueError(f"expected streams >= 1, got {streams}")
-    check_limits(max_faces, min_face_size_px, threads, rotate)
+    check_limits(max_faces, min_face_size_px, threads, rotate, min_quality)
     path = find_bundle(model)
-    spec = ModelSpec.load(path)
-    if spec.stages:
-        raise BundleError(
-            f"model {spec.name!r} has stages; expected a single network for several streams: "
-            "open one pipeline per stream instead"
-        )
+    _refuse_stages(ModelSpec.load(path))
     bundle = open_bundle(path)
     options = BackendOptions(threads, precision, streams * max_faces)
     return MultiPipeline(
@@ -208,4 +207,13 @@ def open_multi_pipeline(
         TrackerConfig(max_faces, min_face_size_px, smooth, tries_turned=rotate == AUTO_ROTATION),
         streams,
         neutral_baseline=neutral_baseline,
+        min_quality=min_quality,
     )
+
+
+def _refuse_stages(spec: ModelSpec) -> None:
+    if spec.stages:
+        raise BundleError(
+            f"model {spec.name!r} has stages; expected a single network for several streams: "
+            "open one pipeline per stream instead"
+        )

@@ -42,7 +42,8 @@ def decode_affect(
 ) -> Affect:
     """Affect of N faces, each frame independently, with the thresholds of `spec`."""
     scores = decode_scores(au_logit, expression_logit, va_raw)
-    return to_affect(scores, apply_thresholds(scores, hysteresis_thresholds(spec.au_thresholds)))
+    active = apply_thresholds(scores, hysteresis_thresholds(spec.au_thresholds))
+    return to_affect(scores, active, intensity_knots(spec.au_intensity))
 
 
 def apply_thresholds(scores: FloatArray, thresholds: HysteresisThresholds) -> BoolArray:
@@ -50,15 +51,35 @@ def apply_thresholds(scores: FloatArray, thresholds: HysteresisThresholds) -> Bo
     return np.asarray(scores[:, :_AU_END] >= thresholds.threshold)
 
 
-def to_affect(scores: FloatArray, au_active: BoolArray) -> Affect:
-    """Affect whose values are views of `scores` [N, 21], with decisions `au_active` [N, 12]."""
+def to_affect(scores: FloatArray, au_active: BoolArray, knots: FloatArray | None = None) -> Affect:
+    """Affect whose values are views of `scores` [N, 21].
+
+    Args:
+        scores: Of `decode_scores`.
+        au_active: Decisions [N, 12].
+        knots: Of `intensity_knots`; None leaves intensities unknown.
+    """
     return Affect(
         au_probability=scores[:, :_AU_END],
         au_active=au_active,
         expression_probability=scores[:, _AU_END:_VALENCE],
         valence=scores[:, _VALENCE],
         arousal=scores[:, _VALENCE + 1],
+        **({} if knots is None else {"au_intensity": to_intensity(scores[:, :_AU_END], knots)}),
     )
+
+
+def to_intensity(probability: FloatArray, knots: FloatArray) -> FloatArray:
+    """Intensities [N, 12] of probabilities [N, 12]: 0 to 5, linear between `knots` [12, 6]."""
+    low, high = knots[:, :-1], knots[:, 1:]
+    steps = (probability[:, :, None] - low) / (high - low)
+    return np.asarray(np.clip(steps, 0, 1).sum(axis=2))
+
+
+@lru_cache(maxsize=8)
+def intensity_knots(units: tuple[tuple[float, ...], ...] | None) -> FloatArray | None:
+    """Cached `ModelSpec.au_intensity` as an array [12, 6]."""
+    return None if units is None else np.asarray(units, np.float32)
 
 
 @lru_cache(maxsize=8)

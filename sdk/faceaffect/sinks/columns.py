@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from faceaffect.geometry import eye_openness
-from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES, LANDMARK_COUNT
+from faceaffect.geometry import closed_eyes_probability, eye_openness
+from faceaffect.labels import AU_NAMES, BLINK_NAME, EXPRESSION_NAMES, LANDMARK_COUNT
 from faceaffect.system.path_text import printable_text, redact_passwords
 from faceaffect.types import Affect, Faces, Frame, FrameInfo
 
@@ -86,17 +86,27 @@ LANDMARK_COLUMNS: Final[tuple[Column, ...]] = tuple(
 EYE_COLUMNS: Final[tuple[Column, ...]] = (
     Column("eye_openness_right", 4),
     Column("eye_openness_left", 4),
+    Column(BLINK_NAME, 4),
+    Column(f"{BLINK_NAME}_on", INTEGER),
 )
-"""Openness of the person's right and left eye, see `geometry.eye_openness`."""
+"""Openness of the person's right and left eye (`geometry.eye_openness`), probability that the eyes
+are closed (`geometry.closed_eyes_probability`), and 1 where that is at least 0.5.
+"""
+
+INTENSITY_COLUMNS: Final[tuple[Column, ...]] = tuple(
+    Column(f"{name}_intensity", 3) for name in AU_NAMES
+)
+"""Intensities of the action units, 0 to 5 (`Affect.au_intensity`)."""
 
 COLUMN_GROUPS: Final[dict[str, tuple[Column, ...]]] = {
     "default": (),
     "landmarks": LANDMARK_COLUMNS,
     "eyes": EYE_COLUMNS,
+    "intensity": INTENSITY_COLUMNS,
 }
 """What each group adds to `COLUMNS`."""
 ALL_GROUPS: Final = "all"
-_NOT_PREDICTED: Final = ("intensity", "gaze", "blink", "pose3d")
+_NOT_PREDICTED: Final = ("gaze", "pose3d")
 """Groups that users of other tools look for."""
 
 
@@ -153,7 +163,7 @@ def rows_for_frame(
     expressions = affect.top_expression()
     time_s = round(frame.time_s, 6)
     source = source_cell(frame.source)
-    added = _added_cells(faces, columns[len(COLUMNS) :])
+    added = _added_cells(faces, affect, columns[len(COLUMNS) :])
     for i, numbers in enumerate(_rounded_numbers(faces, affect)):
         # Without probabilities the model predicts no AUs: it has not decided against them.
         has_aus = numbers[_AU_END - 1] is not None
@@ -202,13 +212,25 @@ def _rounded_numbers(faces: Faces, affect: Affect) -> list[list[float | None]]:
     ]
 
 
-def _added_cells(faces: Faces, columns: tuple[Column, ...]) -> list[list[float | None]]:
+def _added_cells(
+    faces: Faces, affect: Affect, columns: tuple[Column, ...]
+) -> list[list[int | float | None]]:
     """Return the cells [N] of the columns that groups add; what is not finite becomes None."""
     parts = [np.zeros((len(faces), 0))]
     if LANDMARK_COLUMNS[0] in columns:
-        points = faces.landmarks_xy.transpose(0, 2, 1).reshape(len(faces), -1).astype(np.float64)
-        parts.append(np.round(points, LANDMARK_COLUMNS[0].decimals))
+        points = faces.landmarks_xy.transpose(0, 2, 1).reshape(len(faces), -1)
+        parts.append(points.astype(np.float64))
     if EYE_COLUMNS[0] in columns:
-        parts.append(np.round(eye_openness(faces.landmarks_xy), EYE_COLUMNS[0].decimals))
-    values = np.concatenate(parts, axis=1) + 0.0
-    return [[cell if math.isfinite(cell) else None for cell in row] for row in values.tolist()]
+        closed = closed_eyes_probability(faces.landmarks_xy)
+        is_closed = np.where(np.isfinite(closed), closed >= 0.5, np.nan)
+        parts += [eye_openness(faces.landmarks_xy), closed[:, None], is_closed[:, None]]
+    if INTENSITY_COLUMNS[0] in columns:
+        parts.append(affect.au_intensity.astype(np.float64))
+    rows = np.concatenate(parts, axis=1).tolist()
+    return [[_added_cell(*one) for one in zip(row, columns, strict=True)] for row in rows]
+
+
+def _added_cell(value: float, column: Column) -> int | float | None:
+    if not math.isfinite(value):
+        return None
+    return int(value) if column.is_integer else round(value, column.decimals) + 0.0

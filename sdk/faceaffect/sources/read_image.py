@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sources.blend_alpha import blend_alpha
 from faceaffect.sources.source import (
     SourceError,
@@ -172,4 +173,4 @@ def _read_with_ffmpeg(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     with VideoFile(
         path, SourceOptions(prefetch_frames=1, max_pixels=max_pixels), container
     ) as source:
-        return next(iter(source)).pixels
+        return to_bgr(next(iter(source)))

@@ -137,17 +137,35 @@ class FaceNetwork:
     def run_frames(self, batch: Sequence[tuple[Frame, FloatArray]]) -> list[FaceOutputs]:
         """Outputs for the crops of several frames, each with transforms [N, 2, 3].
 
-        On the CPU all crops are one batch. A backend that crops on its device runs frame by frame.
-        The outputs share no memory with those of other runs.
+        All crops are one batch. The outputs share no memory with those of other runs.
         """
+        self._timer.enter("crop")
+        transforms = [rescale_transforms(crops, self._crop.size_px) for _, crops in batch]
         if self._frame_backend is not None:
-            return [_copy(self.run(frame, crops)) for frame, crops in batch]
+            self._timer.enter("network")  # includes crop and graph layer, which run as one
+            frames = [(frame, own) for (frame, _), own in zip(batch, transforms, strict=True)]
+            heads, grid = self._frame_backend.infer_frames(frames)
+            self._timer.enter("track")
+            appearance = descriptors_from_grid(grid)
+        else:
+            heads, appearance = self._infer_on_host(batch, transforms)
+        outputs = []
+        begin = 0
+        for (_, crops), transform in zip(batch, transforms, strict=True):
+            rows = slice(begin, begin + len(crops))
+            own_heads = {name: values[rows].copy() for name, values in heads.items()}
+            outputs.append(_outputs(crops, transform, own_heads, appearance[rows].copy()))
+            begin += len(crops)
+        return outputs
+
+    def _infer_on_host(
+        self, batch: Sequence[tuple[Frame, FloatArray]], transforms: list[FloatArray]
+    ) -> tuple[HeadOutputs, FloatArray]:
+        """Head outputs and appearance descriptors of the crops of several frames."""
         crop = self._crop
         counts = [len(crops) for _, crops in batch]
         if sum(counts) > len(self._crops):
             self._crops = np.empty((sum(counts), *self._crops.shape[1:]), np.float32)
-        self._timer.enter("crop")
-        transforms = [rescale_transforms(crops, crop.size_px) for _, crops in batch]
         begin = 0
         for (frame, _), transform in zip(batch, transforms, strict=True):
             kernels.crop_face(
@@ -162,20 +180,7 @@ class FaceNetwork:
         self._timer.enter("network")
         heads = self._backend.infer(self._crops[:begin])
         self._timer.enter("track")
-        appearance = appearance_descriptors(self._crops[:begin])
-        outputs = []
-        begin = 0
-        for (_, crops), transform in zip(batch, transforms, strict=True):
-            rows = slice(begin, begin + len(crops))
-            own = {name: values[rows].copy() for name, values in heads.items()}
-            outputs.append(_outputs(crops, transform, own, appearance[rows].copy()))
-            begin += len(crops)
-        return outputs
-
-
-def _copy(outputs: FaceOutputs) -> FaceOutputs:
-    """Outputs that do not share the backend's buffers."""
-    return outputs.select(list(range(len(outputs.face_score))))
+        return heads, appearance_descriptors(self._crops[:begin])
 
 
 def _outputs(

@@ -1,8 +1,10 @@
-"""Thresholds and intervals of the tracker."""
+"""Thresholds and intervals of the tracker, and the range of the options of pipelines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from faceaffect.detectors.names import AUTO_ROTATION, ROTATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,18 @@ class TrackerConfig:
     full_resolution_interval_s: float = 1.2
     max_idle_interval_s: float = 0.25  # while no face is tracked
     lost_track_timeout_s: float = 2.0  # how long a lost track can be resumed
+
+
+def check_limits(
+    max_faces: int, min_face_size_px: int, threads: int, rotate: str, min_quality: float
+) -> None:
+    """Raise ValueError if an option is out of range."""
+    if max_faces < 1 or min_face_size_px < 12 or threads < 1:
+        raise ValueError(
+            "expected max_faces >= 1, min_face_size_px >= 12, threads >= 1, "
+            f"got {max_faces}, {min_face_size_px}, {threads}"
+        )
+    if rotate not in (AUTO_ROTATION, *ROTATIONS):
+        raise ValueError(f"expected rotate to be auto, {', '.join(ROTATIONS)}, got {rotate!r}")
+    if not 0 <= min_quality <= 1:
+        raise ValueError(f"expected 0 <= min_quality <= 1, got {min_quality}")

@@ -69,6 +69,7 @@ class HostGpu:
         self.graphs: list[Graph] = []
         self.copied_bytes: list[int] = []
         self.pack_upload = native.pack_upload
+        self.face_job_bytes = native.face_job_bytes
 
     def pack_device_upload(self, *arguments: Any) -> int:
         *others, _, color = arguments  # runs on no stream

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.kernel_cases import frame_of, similarity
 from faceaffect import kernels
 from faceaffect.backends import FrameBackend, open_backend
-from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes
+from faceaffect.backends.cuda_frame_runner import CudaFrameRunner, batch_sizes, split_faces
 from faceaffect.bundle.bundle import Bundle, open_bundle
 from faceaffect.kernels.reference_face_ops import sample_grid
 from faceaffect.system.stage_timer import StageTimer
@@ -93,6 +93,50 @@ def test_runner_with_frames_of_many_sizes_keeps_its_graphs(bundle: Bundle) -> No
     for height, width in ((90, 160), (480, 640), (720, 1280), (90, 160)):
         check(bundle, runner, frame_of(PixelFormat.NV12, height, width), 1)
     assert [graph.launches for graph in gpu.graphs] == [5, 1, 1]
+
+
+def test_runner_with_several_frames_runs_once_and_matches_each_frame(bundle: Bundle) -> None:
+    """Frames of other formats and sizes; seven faces on an engine for four take two runs."""
+    frames = [
+        frame_of(PixelFormat.BGR, 90, 160, 1),
+        frame_of(PixelFormat.NV12, 240, 320, 2),
+        frame_of(PixelFormat.I420, 120, 160, 3),
+    ]
+    for counts, runs in (((1, 1, 1), [4]), ((1, 2), [4]), ((2, 2), [4]), ((1, 5, 1), [4, 4])):
+        runner, _, network = make_runner(bundle)
+        batch = [(f, maps_of(n, f)) for f, n in zip(frames, counts, strict=False)]
+        expected = [runner.run(*one) for one in batch]
+        del network.runs[:]
+        heads, grid = runner.run_frames(batch)
+        assert network.runs == runs
+        for name, values in heads.items():
+            rows = np.concatenate([one[0][name] for one in expected])
+            np.testing.assert_allclose(values, rows, rtol=1e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_array_equal(grid, np.concatenate([one[1] for one in expected]))
+
+
+def test_runner_with_several_large_frames_grows_buffers_once(bundle: Bundle) -> None:
+    runner, gpu, _ = make_runner(bundle)
+    frames = [frame_of(PixelFormat.BGR, 1080, 1920, seed) for seed in range(2)]
+    wide = similarity(SIZE, 40.0, 5, (960, 540))
+    expected = [runner.run(frame, wide)[0]["face_logit"] for frame in frames]
+    buffer = runner._block_host
+    heads, _ = runner.run_frames([(frame, wide) for frame in frames])
+    np.testing.assert_allclose(heads["face_logit"], np.concatenate(expected), atol=1e-5)
+    assert runner._block_host.nbytes == 2 * buffer.nbytes
+    grown = runner._block_host
+    runner.run_frames([(frame, wide) for frame in frames])
+    assert runner._block_host is grown
+    assert len(gpu.graphs) > 3, "the graphs of the old buffer were dropped"
+
+
+def test_split_faces_keeps_the_order_of_all_faces() -> None:
+    frame = frame_of(PixelFormat.GRAY, 8, 8)
+    rows = np.arange(9, dtype=np.float32)[:, None, None] * np.ones((1, 2, 3), np.float32)
+    parts = list(split_faces([(frame, rows[:3]), (frame, rows[3:8]), (frame, rows[8:])], 4))
+    assert [[len(maps) for _, maps in part] for part in parts] == [[3, 1], [4], [1]]
+    order = [value for part in parts for _, maps in part for value in maps[:, 0, 0]]
+    assert order == list(range(9))
 
 
 def test_runner_copies_results_once(bundle: Bundle) -> None:
@@ -248,9 +292,12 @@ class Backend:
         self._bundle, self._local = bundle, threading.local()
 
     def infer_frame(self, frame: Frame, crop_to_frame: np.ndarray) -> Any:
+        return self.infer_frames([(frame, crop_to_frame)])
+
+    def infer_frames(self, frames: Any) -> Any:
         if not hasattr(self._local, "runner"):
             self._local.runner = make_runner(self._bundle)[0]
-        return self._local.runner.run(frame, crop_to_frame)
+        return self._local.runner.run_frames(frames)
 
     def infer(self, crops: np.ndarray) -> Any:
         heads = open_backend("onnx", self._bundle).infer(crops)
@@ -273,6 +320,10 @@ def test_face_network_outputs_match_between_backends(bundle: Bundle) -> None:
     np.testing.assert_allclose(got.landmarks_xy, expected.landmarks_xy, atol=1e-3)
     np.testing.assert_allclose(got.appearance, expected.appearance, atol=1e-5)
     np.testing.assert_allclose(got.face_score, expected.face_score, atol=1e-5)
+    batch = [(frame, maps), (frame_of(PixelFormat.BGR, 240, 320, 4), maps[:1])]
+    for mine, theirs in zip(*(reader.run_frames(batch) for reader in readers), strict=True):
+        np.testing.assert_allclose(mine.landmarks_xy, theirs.landmarks_xy, atol=1e-3)
+        np.testing.assert_allclose(mine.appearance, theirs.appearance, atol=1e-5)
     no_face = readers[0].run(frame, maps[:0])
     assert no_face.heads["au_logit"].shape == (0, 12)
     assert readers[0].run(frame, maps).concat(no_face).heads.keys() == got.heads.keys()

@@ -372,7 +372,7 @@ def test_infer_frame_with_lost_device_raises(
     backend = tensorrt_backend.open_engine(bundle)
 
     class LostRunner:
-        def run(self, *_: Any) -> None:
+        def run_frames(self, *_: Any) -> None:
             raise RuntimeError(
                 "waiting for the GPU: the GPU was lost to this process, "
                 "which has to be started again"

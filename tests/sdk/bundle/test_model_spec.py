@@ -43,10 +43,10 @@ def test_model_spec_from_json_of_another_type_raises(value: Any) -> None:
         ModelSpec.from_json(value)
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", True, None])
+@pytest.mark.parametrize("version", [0, 4, "1", True, None])
 def test_model_spec_with_unknown_version_raises(raw: dict[str, Any], version: Any) -> None:
     raw["version"] = version
-    with pytest.raises(BundleError, match=r"version: expected (an integer >= 1|at most 2).*, got"):
+    with pytest.raises(BundleError, match=r"version: expected (an integer >= 1|at most 3).*, got"):
         ModelSpec.from_json(raw)
 
 
@@ -93,4 +93,18 @@ def test_model_spec_with_invalid_field_raises(
 ) -> None:
     raw[field] = value
     with pytest.raises(BundleError, match=message):
+        ModelSpec.from_json(raw)
+
+
+def test_model_spec_with_intensities_round_trips_and_refuses_knots_that_fall(
+    raw: dict[str, Any],
+) -> None:
+    raw["au_intensity"] = [[0, 0.1, 0.3, 0.6, 0.9, 1]] * 12
+    assert ModelSpec.from_json(raw).au_intensity == ((0.0, 0.1, 0.3, 0.6, 0.9, 1.0),) * 12
+    for knots in ([0, 0.1, 0.1, 0.6, 0.9, 1], [-0.1, 0.1, 0.3, 0.6, 0.9, 1]):
+        raw["au_intensity"] = [knots] * 12
+        with pytest.raises(BundleError, match="au_intensity: expected null or 6 increasing"):
+            ModelSpec.from_json(raw)
+    raw["au_intensity"] = [[0, 0.1, 0.3, 0.6, 0.9, 1]] * 11
+    with pytest.raises(BundleError, match="for each of 12 AUs"):
         ModelSpec.from_json(raw)

@@ -240,7 +240,7 @@ def test_pipeline_without_attached_audio_warns_once(
         (lambda raw: raw.update(input_fps=0), "input_fps: expected a number in"),
         (lambda raw: raw.update(input_fps="fast"), "input_fps: expected a number, got 'fast'"),
         (lambda raw: raw.update(stages=[]), "without stages a model has all heads"),
-        (lambda raw: raw.update(version=3), "version: expected at most 2.*, got 3"),
+        (lambda raw: raw.update(version=4), "version: expected at most 3.*, got 4"),
     ],
 )
 def test_open_pipeline_with_invalid_spec_raises(

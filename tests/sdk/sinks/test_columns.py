@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,13 +135,15 @@ def test_eye_columns_follow_landmarks_and_are_empty_without_them() -> None:
     first, second = (
         dict(zip(names, row, strict=True)) for row in rows_for_frame(frame, faces, affect, both)
     )
-    assert names[-2:] == ["eye_openness_right", "eye_openness_left"]
+    assert names[-4:] == ["eye_openness_right", "eye_openness_left", "AU45", "AU45_on"]
+    assert first["AU45"] == pytest.approx(1 / (1 + math.exp((0.175 - 0.119) / 0.0365)), abs=1e-4)
+    assert (first["AU45_on"], second["AU45"], second["AU45_on"]) == (0, None, None)
     assert (first["eye_openness_right"], first["eye_openness_left"]) == (0.25, 0.1)
     assert first["y_41"] == 55
     assert second["eye_openness_right"] is None
     eyes = select_columns(("eyes",))
-    assert len(eyes) == len(COLUMN_NAMES) + 2
-    assert next(rows_for_frame(frame, faces, affect, eyes))[-2:] == (0.25, 0.1)
+    assert len(eyes) == len(COLUMN_NAMES) + 4
+    assert next(rows_for_frame(frame, faces, affect, eyes))[-4:-2] == (0.25, 0.1)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
@@ -162,6 +165,16 @@ def test_every_frame_has_a_row_on_request(tmp_path: Path, suffix: str) -> None:
 
 
 def test_unknown_column_group_names_the_known_ones() -> None:
-    assert select_columns(("all",)) == select_columns(("eyes", "landmarks", "default"))
-    with pytest.raises(ValueError, match="default, landmarks, eyes or all, got gaze"):
+    assert select_columns(("all",)) == select_columns(("intensity", "eyes", "landmarks", "default"))
+    with pytest.raises(ValueError, match="default, landmarks, eyes, intensity or all, got gaze"):
         select_columns(("default", "gaze"))
+
+
+def test_intensity_columns_are_those_of_affect_and_empty_without_them() -> None:
+    frame, faces, affect = synthetic_result(3, 2)
+    intensity = np.linspace(0, 5, 24, dtype=np.float32).reshape(2, 12)
+    columns = select_columns(("intensity",))
+    rows = list(rows_for_frame(frame, faces, replace(affect, au_intensity=intensity), columns))
+    assert [column.name for column in columns[-12:]] == [f"{name}_intensity" for name in AU_NAMES]
+    np.testing.assert_allclose([row[-12:] for row in rows], intensity, atol=6e-4)
+    assert next(rows_for_frame(frame, faces, affect, columns))[-12:] == (None,) * 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from faceaffect.batch.find_inputs import find_inputs
 from faceaffect.kernels.color_conversion import to_bgr
 from faceaffect.sources import SourceError, SourceOptions, open_source
 from tests.sdk.sources.ffmpeg_clips import (
@@ -256,3 +258,42 @@ def test_transparent_video_shows_a_background(tmp_path: Path) -> None:
         pixels = next(iter(source)).pixels
     assert pixels[20, 10].tolist() == [0, 0, 255]
     assert pixels[20, 50].tolist() == [127, 127, 127]
+
+
+@pytest.mark.parametrize(
+    ("name", "coding"),
+    [
+        ("a.divx", "-c:v mpeg4 -vtag DIVX -f avi"),
+        ("a.m2v", "-c:v mpeg2video -f mpeg2video"),
+        ("a.m2t", "-c:v mpeg2video -f mpegts"),
+        ("a.y4m", "-pix_fmt yuv420p -f yuv4mpegpipe"),
+        ("a.hevc", "-c:v libx265 -x265-params log-level=none -f hevc"),
+        ("a.mjpeg", "-c:v mjpeg -pix_fmt yuvj420p -f mjpeg"),
+        ("a.3g2", "-c:v mpeg4 -f 3g2"),
+        ("a.qt", "-c:v mpeg4 -f mov"),
+        ("a.f4v", "-c:v libx264 -f f4v"),
+        ("a.ogm", "-c:v libtheora -f ogg"),
+        ("a.wmv", "-c:v wmv2 -f asf"),
+        ("A.MKV", "-c:v ffv1 -f matroska"),
+        ("no_ending", "-c:v mpeg4 -f avi"),
+        ("named.txt", "-c:v mpeg4 -f mp4"),
+    ],
+)
+def test_video_of_any_ending_is_found_in_a_folder_and_read(
+    tmp_path: Path, name: str, coding: str
+) -> None:
+    path = tmp_path / name
+    ffmpeg(*smooth_chroma("96x64", seconds=0.4), *coding.split(), path)
+    (found,) = find_inputs([str(tmp_path)]).inputs
+    assert found.uri == str(path)
+    assert_shows(path, (96, 64), level=1.5)
+
+
+def test_image_of_avif_is_that_of_ffmpeg(tmp_path: Path) -> None:
+    listed = subprocess.run(["ffmpeg", "-hide_banner", "-encoders"], capture_output=True, text=True)
+    if "libaom-av1" not in listed.stdout:
+        pytest.skip("needs ffmpeg with libaom")
+    path = tmp_path / "a.avif"
+    pattern = smooth_chroma("128x96", seconds=0.04)
+    ffmpeg(*pattern, "-frames:v", "1", "-c:v", "libaom-av1", path)
+    assert_shows(path, (128, 96), level=1.5)

@@ -177,7 +177,7 @@ def test_train_into_folder_with_run_requires_resume(
         (["M9"], "unknown recipe 'M9', expected one of prior_aided_streaming (M1)"),
         (
             ["M3", "--set", "net.size=3"],
-            "'net.size': net has ['dropout', 'hidden', 'size_px', 'trunk']",
+            "'net.size': net has ['dropout', 'expressions', 'hidden', 'size_px', 'trunk']",
         ),
         (["M3", "--set", "epochs=many"], "option 'epochs' must be int, got 'many'"),
         (

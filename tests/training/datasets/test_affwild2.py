@@ -16,8 +16,8 @@ from tests.training.datasets.synthetic_affwild2 import (
     crops,
     write,
 )
-from training.datasets.affwild2 import read_affwild2
-from training.datasets.affwild2_layout import video_file, without_position
+from training.datasets.affwild2 import load_cached, read_affwild2
+from training.datasets.affwild2_layout import find_test_lists, video_file, without_position
 from training.datasets.broken_data import BrokenDatasetError
 from training.datasets.frame_table import FrameTable
 
@@ -313,3 +313,36 @@ def test_report_names_second_copy_and_videos_without_crops(tmp_path):
     assert second.examples == ["cropped_aligned_copy/one"]
     missing = report.skipped["video without a crop folder (cropped_aligned/<video>)"]
     assert missing.examples == ["my_video"]
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("test_set_AU_Challenge.txt", "AU"),
+        ("test_set_Expr_Challenge.txt", "EXPR"),
+        ("test_set_VA_Challenge.txt", "VA"),
+        ("testset/Action_Unit_Detection_Challenge_test_set_release.txt", "AU"),
+        ("testset/Expression_Recognition_Challenge_test_set_release.txt", "EXPR"),
+        ("testset/Valence_Arousal_Estimation_Challenge_test_set_release.txt", "VA"),
+        ("testset/MTL_Challenge_test_set_release.txt", None),
+        ("testset/Multi_Task_Learning_Challenge_test_set_release.txt", None),
+    ],
+)
+def test_find_test_lists_by_the_names_of_each_year(tmp_path, name, task):
+    write(tmp_path / name, "video\n")
+    write(tmp_path / "readme.txt", "video\n")
+    (found,) = find_test_lists(tmp_path)
+    assert (found.path, found.task, found.split) == (tmp_path / name, task, "test")
+
+
+def test_read_affwild2_keeps_other_when_asked(tmp_path):
+    folder = tmp_path / "5th_ABAW_Annotations/EXPR_Classification_Challenge"
+    write(folder / "Train_Set/one.txt", f"{HEADER_EXPR},Other\n7\n-1\n2\n")
+    crops(tmp_path, "one", [1, 2, 3])
+    table = read_affwild2(tmp_path, progress=False, timing=False, other=True)
+    assert table.expression.tolist() == [7, 0, 2]
+    assert table.expression_mask.tolist() == [True, False, True]
+    masked = load_cached(tmp_path, cache=tmp_path / "c", progress=False, timing=False)
+    kept = load_cached(tmp_path, cache=tmp_path / "c", progress=False, timing=False, other=True)
+    assert masked.expression_mask.sum() == 1
+    assert kept.expression_mask.sum() == 2, "cached apart"

@@ -13,7 +13,10 @@ import pytest
 import torch
 from torch import distributed
 
-from tests.training.engine.two_processes import train_without_statistics
+from tests.training.engine.two_processes import (
+    train_with_statistics,
+    train_without_statistics,
+)
 from training.engine.distributed import ProcessGroup
 
 pytestmark = pytest.mark.train
@@ -62,6 +65,23 @@ def test_processes_with_one_shard_left_out_match_training_on_whole_batches(
     for name, value in single.items():
         assert torch.equal(first[name], second[name])
         assert torch.allclose(first[name], value, atol=1e-6)
+
+
+def test_processes_with_shared_statistics_match_training_on_whole_batches(
+    folder: Path, tmp_path: Path
+) -> None:
+    single = train_with_statistics(tmp_path, ProcessGroup(), None).state_dict()
+    first, second = (weights(folder / f"norms{k}.pt") for k in range(2))
+    for name, value in single.items():
+        assert torch.equal(first[name], second[name])
+        assert torch.allclose(first[name], value, atol=1e-5), name
+    assert first["first.1.num_batches_tracked"] == 6
+
+
+def test_processes_with_shared_statistics_leave_a_batch_out_together(folder: Path) -> None:
+    first, second = (weights(folder / f"nan{k}.pt") for k in range(2))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert first["first.1.num_batches_tracked"] == 5, "one of six batches is left out by both"
 
 
 def test_processes_keep_networks_and_statistics_equal(folder: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import re
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from faceaffect.labels import AU_NAMES
+from tests.sdk.tiny_bundle import face_shape
 from training.evaluation.truth.eye_metrics import eye_agreement
 from training.evaluation.truth.face_sets import at_rest
+from training.evaluation.truth.gallery import figures, strongest
 from training.evaluation.truth.known_actions import known_actions, within_person_auroc
 from training.evaluation.truth.real_face_metrics import firing_rates, shadow_r2
+from training.evaluation.truth.robustness import CHANGES
 from training.evaluation.truth.truth_page import format_page
 from training.real_skin.unit_motions import UNITS
 from training.real_skin.write_actions import test_plan as plan_of_tests
@@ -143,7 +149,11 @@ def test_eye_agreement_is_that_of_lids_that_follow_the_blink() -> None:
     agreement = eye_agreement(landmarks, blink)
     assert agreement["correlation"] == pytest.approx(-1)
     assert agreement["auroc"] == 1
-    assert agreement["closed"] == (blink.mean(axis=1) > 0.5).sum()
+    closed = blink.mean(axis=1) > 0.5
+    assert agreement["closed"] == closed.sum()
+    found = 0.3 * (1 - blink.mean(axis=1)) <= 0.119  # openness of 6 px of 20 px where open
+    assert agreement["recall"] == pytest.approx(found[closed].mean())
+    assert agreement["false alarms"] == pytest.approx(found[~closed].mean())
 
 
 def test_page_has_a_column_for_each_record() -> None:
@@ -155,3 +165,66 @@ def test_page_has_a_column_for_each_record() -> None:
     assert "| here (9 faces) | 0.20 | 0.20 |" in page
     assert "RenderWild validation" in page
     assert "not measured" in page
+
+
+def test_page_shows_intensity_and_robustness_where_measured() -> None:
+    after = copy.deepcopy(record())
+    by_unit = {name: {"mae": 0.25, "icc": 0.75} for name in AU_NAMES}
+    videos = {"faces": 7, "mae": 0.5, "icc": 0.85, "by_unit": by_unit}
+    after["intensity"] = {"videos": videos}
+    row = {
+        "au decisions": 0.17,
+        "expressions": 0.35,
+        "quality before": 0.48,
+        "quality after": 0.25,
+        "quality auroc": 0.97,
+        "below 0.3 before": 0.04,
+        "below 0.3 after": 0.81,
+    }
+    after["robustness"] = {"faces": 9, "changes": {"mask": row}}
+    page = format_page({"before": record(), "after": after})
+    assert "| not measured | videos 0.50 / 0.85 |" in page
+    assert "| AU26 | 0.25 / 0.75 |" in page
+    assert "Degraded and covered faces, after" in page
+    assert "faces, before" not in page
+    assert "| mask | 17 % | 35 % | 0.25 | 0.97 | 81 % |" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "covered", "free"),
+    [
+        ("mouth and nose covered", (51, 57, 33), (37, 44, 19)),
+        ("sunglasses", (37, 44), (57, 33, 8)),
+        ("half covered", (45, 54), (36, 48)),
+    ],
+)
+def test_covers_hide_what_they_name(
+    name: str, covered: tuple[int, ...], free: tuple[int, ...]
+) -> None:
+    image = np.random.default_rng(2).integers(60, 200, (192, 192, 3)).astype(np.uint8)
+    points = face_shape() + 40
+    changed = CHANGES[name](image, points) != image
+    x, y = np.rint(points).astype(int).T
+    assert changed[y[list(covered)], x[list(covered)]].any(axis=1).all()
+    assert not changed[y[list(free)], x[list(free)]].any()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_keep_shape_and_type(name: str) -> None:
+    image = np.random.default_rng(2).integers(60, 200, (192, 192, 3)).astype(np.uint8)
+    changed = CHANGES[name](image, face_shape() + 40)
+    assert (changed.shape, changed.dtype) == (image.shape, image.dtype)
+    assert (changed != image).any()
+
+
+def test_gallery_orders_faces_and_embeds_their_pixels() -> None:
+    assert strongest(np.float32([0.2, 0.9, 0.1, 0.9]), 3).tolist() == [1, 3, 0]
+    red = np.zeros((16, 16, 3), np.uint8)
+    red[:, :, 0] = 250
+    html = figures([red, np.full((16, 16), 99, np.uint8)], np.float32([0.9, 0.25]))
+    first, second = re.findall(r"base64,([^']+)", html)
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(first), np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.mean(axis=(0, 1)) == pytest.approx([0, 0, 250], abs=6)  # BGR
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(second), np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.mean() == pytest.approx(99, abs=2)
+    assert html.index("0.90") < html.index("0.25")

@@ -55,6 +55,26 @@ def test_open_training_rows_without_label_of_task_raises(tmp_path: Path) -> None
         )
 
 
+def test_open_training_rows_keeps_people_of_like_named_data_sets_apart(tmp_path: Path) -> None:
+    parts = []
+    for folder, gray in (("BP4D", 200), ("BP4D+", 50)):
+        codes = tmp_path / folder / "AUCoding" / "AU_OCC" / "F001_T1.csv"
+        codes.parent.mkdir(parents=True)
+        codes.write_text("0,1,12\n1,1,0\n2,0,1\n")
+        images = tmp_path / folder / "2D+3D" / "F001" / "T1"
+        images.mkdir(parents=True)
+        for frame in (1, 2):
+            cv2.imwrite(str(images / f"{frame:04d}.jpg"), np.full((64, 64, 3), gray, np.uint8))
+        source = DataSource.parse(f"bp4d:{tmp_path / folder}")
+        parts.append(open_training_rows(source, 32, ("AU",), tmp_path / "cache", progress=False))
+    joined = concat_tables([table for table, _ in parts])
+    assert len(set(joined.groups)) == len(set(joined.videos)) == 2
+    store = concat_stores([images for _, images in parts])
+    means = store.read(joined, np.arange(4)).mean(axis=(1, 2, 3))
+    assert means.tolist() == pytest.approx([200, 200, 50, 50], abs=2)
+    assert joined.au[:, 0].tolist() == [1, 0, 1, 0]
+
+
 @pytest.mark.shared
 def test_open_training_rows_of_ferplus_are_training_images_with_clear_votes(shared: Path) -> None:
     source = DataSource("ferplus", shared / "data" / "ferplus")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -81,6 +82,45 @@ def test_features_of_bundle_lead_to_its_expressions_and_units() -> None:
     )
 
 
-def test_open_trunk_of_other_bundle_raises(tmp_path: Path) -> None:
-    with pytest.raises((ValueError, OSError)):
-        open_trunk(str(tmp_path))
+def test_last_map_of_bundle_leads_to_its_features() -> None:
+    trunk = open_trunk("default")
+    values = bundle_weights(BundleRunner(find_bundle("default")).bundle)
+    weight, bias = (values[f"affect.embed.0.{name}"] for name in ("weight", "bias"))
+    images = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
+    assert trunk.has_seen_renders
+    assert trunk.read_maps is not None
+    maps = trunk.read_maps(images)
+    assert {name: values.shape[2:] for name, values in maps.items()} == {
+        "map0": (28, 28),
+        "map1": (14, 14),
+        "map2": (7, 7),
+    }
+    embedded = np.einsum("oc,nchw->nohw", weight[:, :, 0, 0], maps["map2"])
+    means = np.maximum(embedded + bias[:, None, None], 0).mean(axis=(2, 3))
+    assert trunk.read(images)["features"][:, : len(bias)] == pytest.approx(means, abs=1e-3)
+
+
+def test_maps_of_pretrained_trunk_average_to_its_features(tmp_path: Path) -> None:
+    pretrained(tmp_path)
+    trunk = open_trunk(str(tmp_path))
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    assert trunk.read_maps is not None
+    maps = trunk.read_maps(images)
+    assert [values.shape[2] for values in maps.values()] == [16, 8, 4, 2]
+    assert maps["map3"].mean(axis=(2, 3)) == pytest.approx(trunk.read(images)["features"], abs=1e-4)
+
+
+@pytest.mark.shared
+def test_features_of_mediapipe_are_its_landmarks_and_blendshapes(shared: Path) -> None:
+    trunk = open_trunk(str(shared / "teachers" / "mediapipe_face_landmarker"))
+    assert not trunk.has_seen_renders
+    assert trunk.read_maps is None
+    path = min((shared / "data" / "webfaces").glob("*.jpg"))
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    (features,) = trunk.read(cv2.resize(image, (trunk.size_px,) * 2)[None])["features"]
+    points, shapes = features[: 3 * 68].reshape(68, 3), features[3 * 68 :]
+    assert len(shapes) == 52
+    assert ((shapes >= 0) & (shapes <= 1)).all()
+    eyes, mouth, chin = points[36:48].mean(axis=0), points[48:68].mean(axis=0), points[8]
+    assert 0 < eyes[1] < mouth[1] < chin[1] < 1.1
+    assert points[36, 0] < points[45, 0], "the person's right eye is left in the image"

@@ -366,3 +366,24 @@ def test_train_method_starts_from_another_run(tmp_path: Path) -> None:
         if name.endswith(("weight", "bias"))
     )
     assert read_method_run(tmp_path / "second")[0].init_from == str(tmp_path / "first")
+
+
+def test_options_that_save_memory_or_time_train_the_same_network(tmp_path: Path) -> None:
+    chosen = recipe("incomplete_labels")
+    plain = train_method(chosen, DATA, TrainerConfig(tmp_path / "plain", steps=3))
+    recomputed = train_method(
+        chosen, DATA, TrainerConfig(tmp_path / "again", steps=3, recompute=True)
+    )
+    compiled = train_method(
+        chosen, DATA, TrainerConfig(tmp_path / "compiled", steps=3, compile="aot_eager")
+    )
+    assert type(recomputed.trunk.layer1[0]).__name__ == "RecomputedBasicBlock"
+    for net in (recomputed, compiled):
+        for name, value in weights(net).items():
+            assert torch.allclose(value, weights(plain)[name], atol=1e-5), name
+    assert weights(read_method_run(tmp_path / "compiled")[1]).keys() == weights(plain).keys()
+
+
+def test_shared_statistics_and_parts_of_batches_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sync_norm and accumulate exclude each other"):
+        TrainerConfig(tmp_path, sync_norm=True, accumulate=2)

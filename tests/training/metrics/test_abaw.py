@@ -132,3 +132,19 @@ def test_labeled_masks_with_foreign_codes_raise() -> None:
         metrics.labeled_va(np.array([[-2.0, 0.0]]))
     with pytest.raises(ValueError, match="got"):
         metrics.labeled_va(np.array([[np.nan, 0.0]]))
+
+
+def test_scores_of_abaw3_are_f1_of_scikit_learn(au: tuple[np.ndarray, np.ndarray]) -> None:
+    on, label = au
+    kept = (label >= 0).all(axis=1)
+    f1 = sklearn_metrics.f1_score(label[kept], on[kept], average="macro", zero_division=0)
+    assert metrics.au_score(on, label, metrics.ABAW3)["score"] == pytest.approx(f1)
+    random = np.random.default_rng(1)
+    truth, predicted = random.integers(-1, 8, 400), random.integers(0, 8, 400)
+    labeled = truth >= 0
+    macro = sklearn_metrics.f1_score(truth[labeled], predicted[labeled], average="macro")
+    scores = metrics.expression_score(predicted, truth, metrics.ABAW3)
+    assert scores["score"] == pytest.approx(macro)
+    assert len(scores["f1"]) == 8
+    with pytest.raises(ValueError, match="expected expression labels 0 to 6 or -1, got"):
+        metrics.expression_score(predicted, truth)

@@ -61,3 +61,14 @@ def test_continuous_metrics_of_constants_and_no_rows() -> None:
     assert math.isnan(pearson(np.ones(3), np.arange(3.0)))
     with pytest.raises(ValueError, match="finite"):
         metrics.ccc(np.array([math.inf, 0]), np.zeros(2))
+
+
+def test_icc_matches_mean_squares_of_two_raters(series: tuple[np.ndarray, np.ndarray]) -> None:
+    ratings = np.stack(series, axis=1)
+    rows, raters = ratings.mean(axis=1, keepdims=True), ratings.mean(axis=0, keepdims=True)
+    between = 2 * ((rows - ratings.mean()) ** 2).sum() / (len(ratings) - 1)
+    residual = ((ratings - rows - raters + ratings.mean()) ** 2).sum() / (len(ratings) - 1)
+    expected = (between - residual) / (between + residual)
+    assert metrics.icc(*series) == pytest.approx(expected, rel=1e-9)
+    assert metrics.icc(series[0] + 3, series[1]) == pytest.approx(expected, rel=1e-9)
+    assert math.isnan(metrics.icc(np.zeros(3), np.zeros(3)))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.ablations.cached import frame_ideas, label_ideas, time_ideas
+from training.ablations.cached import frame_ideas, label_ideas, map_ideas, pair_ideas, time_ideas
 from training.ablations.cached.data import CachedData, Split, open_cached_data, split_people
 from training.ablations.cached.fit import ArmScores, score_of_sums
 from training.ablations.records import RECORDS, machine_name
@@ -36,6 +36,7 @@ class Idea:
     tasks: tuple[str, ...]
     claims: str
     corruption: str = ""
+    needs_maps: bool = False  # of a convolutional trunk
     version: int = 1  # increment when an arm changes: results of others are trained again
 
     @property
@@ -53,7 +54,18 @@ IDEAS: Final = (
     Idea(
         "graph", "M4", frame_ideas.au_graph, ("AU",),
         "no figure of M4; its family on BP4D: F1 .600 (JAA-Net) to .629-.647 with graphs",
-        version=2,
+        version=3,
+    ),
+    Idea(
+        "attention", "M4", map_ideas.au_attention, ("AU",),
+        "no figure of M4; JAA-Net on BP4D: F1 .600", needs_maps=True,
+    ),
+    Idea(
+        "clip", "M5", map_ideas.clip, frame_ideas.ALL_TASKS, "no figure found", needs_maps=True
+    ),
+    Idea(
+        "pyramid", "M6", map_ideas.pyramid, frame_ideas.ALL_TASKS, "no figure found",
+        needs_maps=True,
     ),
     Idea(
         "mean_teacher", "M5", label_ideas.mean_teacher, frame_ideas.ALL_TASKS,
@@ -63,7 +75,10 @@ IDEAS: Final = (
     Idea(
         "pseudo_labels", "M6", label_ideas.pseudo_labels, frame_ideas.ALL_TASKS, "no figure found"
     ),
-    Idea("pairs_and_history", "M7", time_ideas.pairwise_history, ("AU",), "no figure found"),
+    Idea(
+        "pairs_and_history", "M7", pair_ideas.pairwise_history, ("AU",), "no figure found",
+        version=2,
+    ),
     Idea(
         "student_and_gru", "M8", time_ideas.recurrent_student, ("EXPR", "VA"),
         "GRU: EXPR +.030, V +.05, A +.13; student: EXPR +.012, V +.033, A +.023",
@@ -75,24 +90,17 @@ IDEAS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class TrunkSource:
-    """A frozen trunk, by what `open_trunk` takes, and whether it has learned from renders."""
-
-    path: str
-    has_seen_renders: bool
-
-
 def run_campaign(
     folder: Path,
-    trunks: Iterable[TrunkSource],
+    trunks: Iterable[str],
     work: Path,
     records: Path = CACHED_RECORDS,
     ideas: Iterable[str] = (),
     splits: int = SPLITS,
     echo: Callable[[str], None] = print,
 ) -> None:
-    """Train what has no result in `work` yet, and write a record for each trunk and idea.
+    """Train what has no result in `work` yet, and write a record for each trunk (as `open_trunk`
+    takes it) and idea.
 
     Raises:
         ValueError: one of `ideas` (empty for all) is unknown.
@@ -101,11 +109,13 @@ def run_campaign(
     if unknown := sorted(set(ideas) - names):
         raise ValueError(f"expected ideas of {', '.join(sorted(names))}, got {', '.join(unknown)}")
     chosen = [idea for idea in IDEAS if not ideas or idea.name in ideas]
-    opened = [(source, open_trunk(source.path)) for source in trunks]
+    opened = [open_trunk(path) for path in trunks]
     for idea in chosen:
-        for source, trunk in opened:
+        for trunk in opened:
+            if idea.needs_maps and trunk.read_maps is None:
+                continue
             torch.set_num_threads(1)
-            data = open_cached_data(folder, trunk, work, idea.corruption)
+            data = open_cached_data(folder, trunk, work, idea.corruption, idea.needs_maps)
             name = f"{idea.method}-{idea.name}-{trunk.sha256[:12]}"
             results = [
                 _result(idea, data, seed, work / "results" / f"{name}-s{seed}.npz", echo)
@@ -118,7 +128,7 @@ def run_campaign(
                 "setting": idea.description,
                 "claims": idea.claims,
                 "trunk": {"name": trunk.name, "sha256": trunk.sha256},
-                "has_seen_renders": source.has_seen_renders,
+                "has_seen_renders": trunk.has_seen_renders,
                 "corruption": idea.corruption,
                 "people": data.people,
                 "videos": len(data.videos),

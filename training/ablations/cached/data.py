@@ -21,9 +21,11 @@ from training.methods.features import (
     Arrays,
     FrozenTrunk,
     extract_features,
+    read_all,
     read_features,
     write_features,
 )
+from training.models.encoders.au_attention import POINTS
 
 Rows = NDArray[np.int64]
 TUNE_FRACTION = 0.15
@@ -67,6 +69,8 @@ class CachedData:
     videos: tuple[Rows, ...]
     log_mel: tuple[Tensor, ...]  # of each video [M, 64]
     mel_arrived: Tensor  # [N]
+    landmarks_49: Tensor  # [N, 49, 2] in crop sides
+    maps: tuple[Tensor, ...] = ()  # of the trunk's levels [N, C, H, W], finest first
 
     @property
     def people(self) -> int:
@@ -96,7 +100,7 @@ def split_people(data: CachedData, seed: int) -> Split:
 
 
 def open_cached_data(
-    folder: Path, trunk: FrozenTrunk, work: Path, corruption: str = ""
+    folder: Path, trunk: FrozenTrunk, work: Path, corruption: str = "", with_maps: bool = False
 ) -> CachedData:
     """Features of a RenderWild folder, written to `work` on first use; `corruption` of the images
     is one of `corrupted_images`.
@@ -117,7 +121,26 @@ def open_cached_data(
         tracks = MelTracks(folder=work / "cache" / "mel", max_cached=512)
         arrays = extract_features(trunk, truth.table, images, tracks)
         write_features(out, trunk, truth.table, arrays, {"corruption": corruption})
-    return cached_data(truth, read_features(out, truth.table))
+    data = cached_data(truth, read_features(out, truth.table))
+    return replace(data, maps=_maps(truth, trunk, work, out)) if with_maps else data
+
+
+def _maps(
+    truth: FullGroundTruth, trunk: FrozenTrunk, work: Path, features: Path
+) -> tuple[Tensor, ...]:
+    """Maps of the trunk for all rows, standardized by channel, in a folder beside its features."""
+    assert trunk.read_maps is not None
+    out = features.with_name(f"{features.name}-maps")
+    if not (out / FEATURES_FILE).is_file():
+        images = build_store(truth.table, trunk.size_px, work / "cache" / "images", False)[0]
+        arrays = read_all(trunk.read_maps, truth.table, images)
+        write_features(out, trunk, truth.table, arrays, {"corruption": ""})
+    levels = []
+    for _, values in sorted(read_features(out, truth.table).items()):
+        level = torch.from_numpy(values.astype(np.float32))
+        mean, std = level.mean(dim=(0, 2, 3)), level.std(dim=(0, 2, 3)).clamp(min=1e-3)
+        levels.append((level - mean[:, None, None]) / std[:, None, None])
+    return tuple(levels)
 
 
 def cached_data(truth: FullGroundTruth, arrays: Arrays) -> CachedData:
@@ -144,4 +167,5 @@ def cached_data(truth: FullGroundTruth, arrays: Arrays) -> CachedData:
         tuple(np.split(order, np.flatnonzero(np.diff(table.video[order])) + 1)),
         tuple(mel[start[k] : start[k + 1]] for k in range(len(start) - 1)),
         torch.from_numpy(arrays["mel_arrived"].astype(np.int64)),
+        torch.from_numpy(truth.landmarks_xy[:, list(POINTS)]),
     )

@@ -32,6 +32,7 @@ from training.losses.ranking import triplet
 from training.losses.total_loss import LossTerm, total_loss
 from training.methods.multi_stage.expression_triplets import TripletRows
 from training.methods.multi_stage.identity_prior import MARGIN, SCALE
+from training.models.au_graph import adjacency_from_prototypes
 from training.models.tasks.graph_relation import GraphRelation
 from training.models.tasks.self_cure import SelfCureHeads
 from training.models.tasks.streaming_heads import StreamingHeads
@@ -238,7 +239,9 @@ class _GraphNet(nn.Module):
 
 
 def au_graph(data: CachedData, split: Split) -> Arms:
-    """M4. AU logits of a graph over nodes; the controls have no edges, or all."""
+    """M4. AU logits of a graph over nodes; the controls have no edges, all edges, or those of the
+    default network (expression prototypes).
+    """
     labels = data.labels
     nodes = data.nodes
     if nodes is None:
@@ -253,6 +256,7 @@ def au_graph(data: CachedData, split: Split) -> Arms:
         ("full", None),
         ("no graph", torch.eye(count)),
         ("all units connected", joined),
+        ("prototypes", torch.from_numpy(adjacency_from_prototypes())),
     ):
         torch.manual_seed(split.seed)
         net = _GraphNet(nodes.shape[2], adjacency, labels, split.train)

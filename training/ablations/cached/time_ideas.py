@@ -1,4 +1,4 @@
-"""Ideas of M2, M7 and M8 on cached features of videos; as in `frame_ideas`."""
+"""Ideas of M2 and M8 on cached features of videos; as in `frame_ideas`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from faceaffect.labels import AU_NAMES, EXPRESSION_NAMES
 from training.ablations.cached.data import CachedData, Labels, Rows, Split
 from training.ablations.cached.fit import (
-    ArmScores,
     Draw,
     FitConfig,
     Outputs,
@@ -22,19 +21,15 @@ from training.ablations.cached.fit import (
     scorer,
     uniform,
 )
-from training.ablations.cached.frame_ideas import Arms, Heads
-from training.datasets.sampling.pairs import au_pairs
-from training.losses.action_units import bce, value_l1
+from training.ablations.cached.frame_ideas import Arms
+from training.losses.action_units import bce
 from training.losses.distillation import distill_classes
-from training.losses.ranking import pair_gauss, pair_hinge
 from training.losses.total_loss import LossTerm, total_loss
 from training.methods.objectives import TEACHER_WEIGHT, TEMPERATURE
 from training.models.audio.ftdnn import Ftdnn
 from training.models.networks.multi_database import NarrowHead
-from training.models.networks.pairwise_intensity import IntensityMapping
 from training.models.tasks.value_bins import ValueBins
 from training.models.temporal.gru_head import GruHead
-from training.models.temporal.intensity_history import feature_count, logit_of, whole_video_features
 from training.models.temporal.sequence_encoder import SequenceEncoder
 
 WINDOW_FRAMES: Final = 30  # of M7 to either side: ten seconds at three frames a second
@@ -139,134 +134,6 @@ def audio_and_transformer(data: CachedData, split: Split) -> Arms:
         )
         arms[name] = judge(predict, data, split, ("AU",), steps)
     return arms
-
-
-class _Intensity(nn.Module):
-    """M7's pseudo-intensity and log sigma of a frame's features."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.hidden = nn.Sequential(nn.Linear(inputs, 128), nn.ReLU(), nn.Dropout(0.3))
-        self.raw, self.log_sigma = (nn.Linear(128, len(AU_NAMES)) for _ in range(2))
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.hidden(features)
-        return self.raw(hidden), self.log_sigma(hidden).clamp(-10, 10)
-
-
-def _pairs(data: CachedData, rows: Rows, random: np.random.Generator) -> Rows:
-    """Pairs [K, 2] of rows of one video, for each AU that has any."""
-    table = data.table.select(rows)
-    found = []
-    for column in range(len(AU_NAMES)):
-        try:
-            found.append(rows[au_pairs(table, column, 600, random)])
-        except ValueError:  # no video shows the AU in some frames only
-            continue
-    return np.concatenate(found)
-
-
-def _train_intensity(data: CachedData, split: Split) -> _Intensity:
-    """Stages 1 and 2 of M7 on pairs of training videos."""
-    net = _Intensity(data.features.shape[1])
-    pairs, held = (_pairs(data, rows, split.random(6)) for rows in (split.train, split.tune))
-
-    def pair_loss(chosen: Tensor, uncertain: bool) -> Tensor:
-        order = data.labels.au[chosen[:, 1]] - data.labels.au[chosen[:, 0]]
-        first, second = (net(data.features[chosen[:, k]]) for k in range(2))
-        if not uncertain:
-            return pair_hinge(first[0], second[0], order)
-        return pair_gauss(first[0], second[0], first[1], second[1], order)
-
-    def train(uncertain: bool) -> None:
-        for part in (net.hidden, net.raw):
-            part.requires_grad_(not uncertain)
-        fit(
-            net,
-            lambda chosen, step: pair_loss(chosen, uncertain),
-            uniform(pairs, 64),
-            lambda: -float(pair_loss(torch.from_numpy(held), uncertain)),
-            split.random(22),
-            FitConfig(max_steps=500, patience=3),
-        )
-
-    train(uncertain=False)
-    train(uncertain=True)
-    return net
-
-
-@torch.no_grad()
-def _history(data: CachedData, net: _Intensity, rows: Rows, trusts: bool) -> Tensor:
-    """Features of the mapping [N, 12, F], scaled by the range over training rows."""
-    raw, log_sigma = net(data.features)
-    low, high = raw[rows].amin(dim=0), raw[rows].amax(dim=0)
-    intensity = 2 * (raw - low) / (high - low).clamp(min=1e-6) - 1
-    sigma = log_sigma.exp()
-    confidence = (1 - sigma / sigma[rows].amax(dim=0)).clamp(0, 1)
-    if trusts:
-        confidence = torch.ones_like(confidence)
-    features = torch.zeros(len(raw), len(AU_NAMES), feature_count(2 * WINDOW_FRAMES))
-    for video in data.videos:
-        own = torch.from_numpy(video)
-        features[own] = whole_video_features(intensity[own], confidence[own], WINDOW_FRAMES)
-    return features
-
-
-def pairwise_history(data: CachedData, split: Split) -> Arms:
-    """M7. Order of pairs, uncertainty, a mapping over the video, against direct classification."""
-    torch.manual_seed(split.seed)
-    measured = _train_intensity(data, split)
-    labels = data.labels
-    arms: Arms = {}
-    for name, trusts in (("full", False), ("no uncertainty", True)):
-        features = _history(data, measured, split.train, trusts)
-        torch.manual_seed(split.seed)
-        net = IntensityMapping(features.shape[2], 32, 1, 0.2)
-        rate = labels.au[split.train].mean(dim=0).clamp(0.01, 0.99)
-
-        def loss(
-            rows: Tensor,
-            step: int,
-            net: nn.Module = net,
-            features: Tensor = features,
-            rate: Tensor = rate,
-        ) -> Tensor:
-            au = labels.au[rows]
-            weight = torch.where(au > 0.5, 0.5 / rate, 0.5 / (1 - rate))
-            return value_l1(net(features[rows]), au, weight)
-
-        def predict(rows: Rows, net: nn.Module = net, features: Tensor = features) -> Outputs:
-            return {"au_logit": logit_of(net(features[rows]))}
-
-        arms[name] = _fit_aus(net, loss, predict, data, split)
-    torch.manual_seed(split.seed)
-    direct = Heads(data.features.shape[1], dropout=0.3)
-
-    def direct_loss(rows: Tensor, step: int) -> Tensor:
-        return bce(direct(data.features[rows])["au_logit"], labels.au[rows], labels.au_mask[rows])
-
-    def direct_predict(rows: Rows) -> Outputs:
-        return {"au_logit": direct(data.features[rows])["au_logit"]}
-
-    arms["direct classification"] = _fit_aus(direct, direct_loss, direct_predict, data, split)
-    return arms
-
-
-def _fit_aus(
-    net: nn.Module,
-    loss: Callable[[Tensor, int], Tensor],
-    predict: Predict,
-    data: CachedData,
-    split: Split,
-) -> ArmScores:
-    steps = fit(
-        net,
-        loss,
-        uniform(split.train),
-        scorer(predict, data, split, ("AU",)),
-        split.random(23),
-    )
-    return judge(predict, data, split, ("AU",), steps)
 
 
 class _Recurrent(nn.Module):

@@ -19,6 +19,7 @@ from training.evaluation.truth.truth_page import write_page
 @assets_option
 @labels_option
 @click.option("--actions", type=EXISTING_FOLDER, help="Validation images of training.real_skin.")
+@click.option("--synthetic-images", type=EXISTING_FOLDER, help="For intensities.")
 @click.option("--renderwild", type=EXISTING_FOLDER, help="RenderWild folder for its validation.")
 @click.option(
     "--out",
@@ -42,16 +43,19 @@ def main(
     assets: Path,
     labels: Path,
     actions: Path | None,
+    synthetic_images: Path | None,
     renderwild: Path | None,
     out: Path,
     page: Path | None,
     compare: tuple[Path, ...],
 ) -> None:
     """Measure BUNDLE on held-out real faces and write the record; rerun to resume."""
+    from training.evaluation.intensity import measure_intensity
     from training.evaluation.speech_metrics import speech_metrics
     from training.evaluation.truth.eye_metrics import eye_metrics
     from training.evaluation.truth.known_actions import known_action_metrics
     from training.evaluation.truth.real_face_metrics import real_face_metrics
+    from training.evaluation.truth.robustness import robustness_metrics
     from training.evaluation.video_metrics import renderwild_metrics
 
     runner = BundleRunner(bundle)
@@ -59,11 +63,16 @@ def main(
         "real_faces": lambda: real_face_metrics(runner, assets, labels),
         "speech": lambda: speech_metrics(runner, assets),
         "eyes": lambda: eye_metrics(runner, assets, labels),
+        "robustness": lambda: robustness_metrics(runner, assets, labels),
     }
     if actions is not None:
         sections["known_actions"] = lambda: known_action_metrics(runner, actions)
     if renderwild is not None:
         sections["renderwild"] = lambda: renderwild_metrics(bundle, renderwild)
+    given = {"images": synthetic_images, "videos": renderwild, "actions": actions}
+    folders = {name: folder for name, folder in given.items() if folder is not None}
+    if runner.spec.au_intensity is not None and len(folders) == len(given):
+        sections["intensity"] = lambda: measure_intensity(runner, folders)
     record = _previous(out, runner)
     for name, measure in sections.items():
         if name not in record:

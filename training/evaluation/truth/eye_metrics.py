@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from faceaffect.geometry import eye_openness
+from faceaffect.geometry import closed_eyes_probability, eye_openness
 from faceaffect.types import FloatArray
 from training import metrics
 from training.datasets.real_faces import load_ferplus
@@ -35,7 +35,7 @@ def eye_metrics(runner: BundleRunner, shared: Path, labels: Path) -> dict[str, A
 
 
 def eye_agreement(landmarks: FloatArray, blink: FloatArray) -> dict[str, Any]:
-    """Returns the correlation of openness and blink, and the AUROC of closed eyes.
+    """Returns the correlation of openness and blink, and how well closed eyes are found (AU45).
 
     Args:
         landmarks: [N, 68, 2].
@@ -43,9 +43,13 @@ def eye_agreement(landmarks: FloatArray, blink: FloatArray) -> dict[str, Any]:
     """
     openness = eye_openness(landmarks).mean(axis=1)
     closed = blink.mean(axis=1) > CLOSED
+    found = closed_eyes_probability(landmarks) >= 0.5
     return {
         "faces": len(openness),
         "closed": int(closed.sum()),
         "correlation": float(np.corrcoef(openness, blink.mean(axis=1))[0, 1]),
         "auroc": metrics.auroc(-openness, closed),
+        "f1": metrics.f1(found, closed),
+        "recall": float(found[closed].mean()),
+        "false alarms": float(found[~closed].mean()),
     }

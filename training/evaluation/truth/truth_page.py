@@ -52,7 +52,69 @@ def format_page(records: dict[str, Record]) -> str:
         )
         for source in sources
     ]
-    return "\n".join([*lines, *_table("source", names, rows), ""])
+    lines += _table("source", names, rows)
+    for name, record in records.items():
+        lines += _intensities(name, record) + _robustness(name, record)
+    return "\n".join([*lines, ""])
+
+
+def _intensities(name: str, record: Record) -> list[str]:
+    """Returns the section of intensities of one record; empty if they were not measured."""
+    if "intensity" not in record:
+        return []
+    sets = record["intensity"]
+    rows = [
+        (
+            au,
+            [f"{one['by_unit'][au]['mae']:.2f} / {one['by_unit'][au]['icc']:.2f}" for one in parts],
+        )
+        for parts in [list(sets.values())]
+        for au in AU_NAMES
+    ]
+    heads = [f"{label} ({one['faces']})" for label, one in sets.items()]
+    return [
+        "",
+        f"## Intensity, 0 to 5: mean absolute error / ICC(3, 1), {name}",
+        "",
+        *_table("unit", heads, rows),
+    ]
+
+
+def _robustness(name: str, record: Record) -> list[str]:
+    """Returns the section of degraded faces of one record; empty if they were not measured."""
+    if "robustness" not in record:
+        return []
+    rows = [
+        (
+            change,
+            [
+                f"{100 * row['au decisions']:.0f} %",
+                f"{100 * row['expressions']:.0f} %",
+                f"{row['quality after']:.2f}",
+                f"{row['quality auroc']:.2f}",
+                f"{100 * row['below 0.3 after']:.0f} %",
+            ],
+        )
+        for change, row in record["robustness"]["changes"].items()
+    ]
+    plain = next(iter(record["robustness"]["changes"].values()))
+    heads = [
+        "AU decisions changed",
+        "expressions changed",
+        "mean quality",
+        "AUROC of quality",
+        "below 0.3",
+    ]
+    return [
+        "",
+        f"## Degraded and covered faces, {name}",
+        "",
+        f"{record['robustness']['faces']} held-out photographs against the same ones changed.",
+        f"Quality of the unchanged ones is {plain['quality before']:.2f} on average, below 0.3 on "
+        f"{100 * plain['below 0.3 before']:.0f} % of them.",
+        "",
+        *_table("change", heads, rows),
+    ]
 
 
 def _table(head: str, names: list[str], rows: list[tuple[str, list[str]]]) -> list[str]:
@@ -136,8 +198,18 @@ def _eyes(record: Record) -> str:
     if "eyes" not in record:
         return "not measured"
     row = record["eyes"]
+    found = f", F1 {row['f1']:.2f}" if "f1" in row else ""
     return (
-        f"{row['correlation']:.2f}, {row['auroc']:.2f} ({row['closed']} of {row['faces']} closed)"
+        f"{row['correlation']:.2f}, {row['auroc']:.2f}{found} "
+        f"({row['closed']} of {row['faces']} closed)"
+    )
+
+
+def _intensity(record: Record) -> str:
+    if "intensity" not in record:
+        return "not measured"
+    return ", ".join(
+        f"{name} {row['mae']:.2f} / {row['icc']:.2f}" for name, row in record["intensity"].items()
     )
 
 
@@ -163,6 +235,7 @@ _ROWS = (
         _expression("rows left out by every version"),
     ),
     ("FER+ validation split: accuracy, macro-F1", _expression("validation split")),
-    ("eye openness against blinks by the teacher: r, AUROC of closed eyes", _eyes),
+    ("eye openness against blinks by the teacher: r, AUROC and F1 (AU45) of closed eyes", _eyes),
+    ("intensity, 0 to 5: mean absolute error / ICC(3, 1), means of the AUs", _intensity),
     ("RenderWild validation: F1 of AUs, macro-F1 of expressions, CCC", _renderwild),
 )

@@ -26,6 +26,8 @@ from training.methods.multi_stage.expression_triplets import (
     LabelTriplets,
     triplet_objective,
 )
+from training.methods.multi_stage.fill_labels import fill_labels
+from training.methods.predict import method_predictions
 from training.methods.recipe import MethodRecipe, PriorConfig
 from training.methods.train_method import train_method
 from training.metrics import auroc
@@ -116,7 +118,29 @@ def train_with_identity_prior(
     if prior.triplets != "none":
         _train_on_triplets(encoder, recipe, prior.triplets, data, config)
     weights = {f"encoder.{name}": value for name, value in encoder.cpu().state_dict().items()}
-    return train_method(replace(recipe, trunk_weights=""), data, config, initial_weights=weights)
+    recipe = replace(recipe, trunk_weights="")
+    if prior.own_labels:
+        data = _with_own_labels(recipe, data, config, weights)
+    return train_method(recipe, data, config, initial_weights=weights)
+
+
+def _with_own_labels(
+    recipe: MethodRecipe, data: MethodData, config: TrainerConfig, weights: dict[str, Tensor]
+) -> MethodData:
+    """Data with the labels that a network trained in stage `labeled` is sure of."""
+    config = replace(config, folder=config.folder / "labeled")
+    net = train_method(recipe, data, config, initial_weights=weights)
+    lacking = np.flatnonzero(~data.train.masks[:, :2].all(axis=1) & data.train.has_crop)
+    if not len(lacking):
+        return data
+    found = method_predictions(net, recipe, data.train.select(lacking), data)
+    assert found.au is not None
+    assert found.expression is not None
+    predictions = {"au": found.au, "expression": found.expression}
+    filled = fill_labels(data.train, lacking, predictions, only_sure=True)
+    added = (filled.masks & ~data.train.masks).sum(axis=0)
+    config.echo(f"own labels: {added[0]} frames of AUs, {added[1]} of expressions")
+    return replace(data, train=filled)
 
 
 def _train_on_triplets(

@@ -18,7 +18,7 @@ from training.models.backbones.load_weights import (
     copy_weights,
 )
 from training.models.backbones.mobilefacenet import MobileFaceNet
-from training.models.backbones.public_names import read_public_weights
+from training.models.backbones.public_names import TakesPublicNetwork, read_public_weights
 from training.models.backbones.r2plus1d import R2Plus1d18
 from training.models.backbones.region_trunk import REGION, TakesRegionTrunk
 from training.models.backbones.resnet import ResNet
@@ -60,6 +60,14 @@ def _start(net: nn.Module, path: Path, trunks: dict[str, nn.Module]) -> dict[str
     weights = read_public_weights(path)
     if isinstance(net, TakesRegionTrunk) and is_region_trunk(weights):
         return {"": copy_weights(net, net.from_region_trunk(weights))}
+    if isinstance(net, TakesPublicNetwork) and (own := net.from_public(weights)) is not None:
+        report = copy_weights(net, own)
+        if report.misshapen:
+            raise WeightsError(
+                f"{path} fits the published preset only: {len(report.misshapen)} of its tensors "
+                "have other shapes than the network's"
+            )
+        return {"": report}
     reports = {
         name: copy_weights(trunk, _widened(trunk, weights)) for name, trunk in trunks.items()
     }

@@ -14,7 +14,7 @@ from training.models.backbones.resnet import ResNet
 LEVELS: Final = 5  # four maps of the trunk and one pooled from the last
 
 
-class _TopDown(nn.Module):
+class TopDown(nn.Module):
     """1x1 laterals, nearest upsampling, sum, 3x3 smoothing."""
 
     def __init__(self, inputs: list[int], width: int) -> None:
@@ -53,7 +53,7 @@ class FeaturePyramid(nn.Module):
             raise ValueError(f"a feature pyramid needs a ResNet trunk, got {trunk!r}")
         self.body, self.width = body, width
         self.used = 1 if last_only else 4
-        self.fpn = _TopDown(body.map_widths[-self.used :], width)
+        self.fpn = TopDown(body.map_widths[-self.used :], width)
 
     def freeze_low_levels(self) -> None:
         """Freeze stem, first level and all normalizations, as published for a pretrained trunk."""

@@ -22,6 +22,7 @@ from training.models.backbones.region_trunk import (
 from training.models.backbones.resnet import init_convolutions
 from training.models.encoders.au_attention import POINTS, AuAttention
 from training.models.mean_shape import MEAN_SHAPE_PX
+from training.models.networks.jaa_weights import from_jaa, is_jaa
 from training.models.stages import AU_LOGIT, MethodNet, Stage, TensorForm
 from training.models.tasks.graph_relation import GraphRelation
 
@@ -119,6 +120,12 @@ class AttentionGraph(MethodNet):
             | block_copies(weights, "whole")
             | block_copies(weights, "local", _COUNT)
         )
+
+    def from_public(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Weights of JAA-Net's six files."""
+        if not is_jaa(weights):
+            return None
+        return from_jaa(weights, self.state_dict(), self.config.size_px)
 
     def _landmarks(self, aligned: Tensor) -> Tensor:
         """Landmarks [N, 49, 2] in pixels; the layer outputs them in crop sides from the center."""

@@ -19,12 +19,13 @@ from training.models.tasks.mlp_head import MlpHead
 
 @dataclass(frozen=True, slots=True)
 class IncompleteLabelsConfig:
-    """Backbone and layer widths."""
+    """Backbone and layer widths; `expressions` 8 has the class Other of ABAW3 and later."""
 
     trunk: str = "resnet50"
     size_px: int = 112
     hidden: int = 512
     dropout: float = 0.5
+    expressions: int = len(EXPRESSION_NAMES)
 
 
 class IncompleteLabels(FrameNet):
@@ -35,7 +36,7 @@ class IncompleteLabels(FrameNet):
         self.trunk = build_backbone(config.trunk)
         width = width_of(self.trunk)
         self.au = MlpHead(width, len(AU_NAMES), config.hidden, config.dropout)
-        self.expression = MlpHead(width, len(EXPRESSION_NAMES), config.hidden, config.dropout)
+        self.expression = MlpHead(width, config.expressions, config.hidden, config.dropout)
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         features = self.trunk(batch["crops"])

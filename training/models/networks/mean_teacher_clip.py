@@ -37,6 +37,8 @@ CHANNEL_STD: Final = (0.22803, 0.22145, 0.216989, 0.225)
 CLIPS: Final = ("3d", "2d1d")
 ALPHA: Final = TensorForm("alpha", ())
 MEL_BANDS: Final = 64
+_TSAV_VIDEO: Final = "video_model.r2plus1d"
+_TSAV_AUDIO: Final = "audio_model.resnet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class MeanTeacherClipConfig:
     mel_columns: int = 1001
     cure: bool = True
     spacing: int = SPACING
+    expressions: int = len(EXPRESSION_NAMES)
 
 
 class TimeConvolutions(nn.Module):
@@ -88,7 +91,8 @@ class MeanTeacherClip(MethodNet):
     absent) and, where there is audio, `mel` [N, 64, columns] (`mel_real` [N] is 0 for samples
     that have none).
 
-    Gives AU logits, expression logits of seven (`expression_logit`) and eight classes
+    Gives AU logits, expression logits of seven (`expression_logit`; `expressions` 8
+    has the class Other of ABAW3 and later) and eight classes
     (`expression_logit_8`), `va` in [-1, 1] and `alpha`, how far the network trusts its
     expression. Frames before the first are black in the 3D form, as published, and absent (zero
     features) in the 2D + 1D form.
@@ -120,6 +124,16 @@ class MeanTeacherClip(MethodNet):
         mean, std = torch.tensor(CHANNEL_MEAN), torch.tensor(CHANNEL_STD)
         self.register_buffer("black", (-mean / std)[:, None, None], persistent=False)
 
+    def from_public(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Both streams of TSAV (Kuhnke et al. 2020), without its read-out."""
+        if not any(name.startswith(f"{_TSAV_VIDEO}.") for name in weights):
+            return None
+        return {
+            name.replace(f"{_TSAV_VIDEO}.", "video.").replace(f"{_TSAV_AUDIO}.", "audio."): value
+            for name, value in weights.items()
+            if name.startswith((f"{_TSAV_VIDEO}.", f"{_TSAV_AUDIO}."))
+        }
+
     def _clip_3d(self, clip: Tensor, real: Tensor) -> Tensor:
         shown = real[..., None, None, None]
         output: Tensor = self.video((clip * shown + self.black * (1 - shown)).transpose(1, 2))
@@ -149,7 +163,7 @@ class MeanTeacherClip(MethodNet):
         au, expression, va, alpha = self._read(video_features, audio_features)
         return {
             "au_logit": au,
-            "expression_logit": expression[:, : len(EXPRESSION_NAMES)],
+            "expression_logit": expression[:, : self.config.expressions],
             "expression_logit_8": expression,
             "va": va,
             "alpha": alpha,
@@ -228,4 +242,4 @@ class MeanTeacherClip(MethodNet):
             video_features, audio_features[0] if audio_features else None
         )
         count = (count + 1).clamp(max=(FRAMES - 1) * spacing)
-        return au, expression[:, : len(EXPRESSION_NAMES)], va, alpha, joined[:, 1:], count
+        return au, expression[:, : self.config.expressions], va, alpha, joined[:, 1:], count

@@ -33,6 +33,7 @@ class MultiDatabaseConfig:
     gru_width: int = 64
     window: int = 32
     dropout: float = 0.5
+    expressions: int = len(EXPRESSION_NAMES)
 
 
 class NarrowHead(nn.Module):
@@ -63,7 +64,7 @@ class MultiDatabase(MethodNet):
             raise ValueError(f"recurrence must be one of {RECURRENCES}, got {config.recurrence!r}")
         self.config = config
         self.trunk = build_backbone(config.trunk)
-        outputs = {"expression": len(EXPRESSION_NAMES), "va": 2 * config.bins}
+        outputs = {"expression": config.expressions, "va": 2 * config.bins}
         width = width_of(self.trunk)
         self.heads = nn.ModuleDict(
             {n: NarrowHead(width, config.hidden, o, config.dropout) for n, o in outputs.items()}

@@ -62,6 +62,7 @@ class MultimodalConfig:
     window: int = 30
     causal: bool = False
     dropout: float = 0.6
+    expressions: int = len(EXPRESSION_NAMES)
 
 
 class MultimodalTransformer(MethodNet):
@@ -79,7 +80,7 @@ class MultimodalTransformer(MethodNet):
         super().__init__()
         self.config = config
         self.trunk = build_backbone(config.trunk)
-        self.frame_expression = nn.Linear(width_of(self.trunk), len(EXPRESSION_NAMES))
+        self.frame_expression = nn.Linear(width_of(self.trunk), config.expressions)
         self.sequence_trunk = (
             build_backbone(config.sequence_trunk) if config.sequence_trunk else None
         )

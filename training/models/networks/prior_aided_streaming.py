@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from faceaffect.labels import EXPRESSION_NAMES
 from training.models.encoders.deviation import DeviationEncoder, DeviationStudent
 from training.models.stages import AU_LOGIT, EXPRESSION_LOGIT, VA, FrameNet
 from training.models.tasks.streaming_heads import ORDERS, StreamingHeads
@@ -18,7 +19,9 @@ from training.models.tasks.streaming_heads import ORDERS, StreamingHeads
 
 @dataclass(frozen=True, slots=True)
 class PriorAidedStreamingConfig:
-    """`student` puts one network in place of the pair."""
+    """`student` puts one network in place of the pair; `expressions` 8 has the class Other of ABAW3
+    and later.
+    """
 
     trunk: str = "inception_resnet_v1"
     size_px: int = 224
@@ -26,6 +29,7 @@ class PriorAidedStreamingConfig:
     subtract_identity: bool = True
     student: bool = False
     order: str = ORDERS[0]
+    expressions: int = len(EXPRESSION_NAMES)
 
 
 class PriorAidedStreaming(FrameNet):
@@ -43,7 +47,9 @@ class PriorAidedStreaming(FrameNet):
             self.encoder = DeviationEncoder(
                 config.trunk, config.embedding, config.subtract_identity
             )
-        self.heads = StreamingHeads(config.embedding, order=config.order)
+        self.heads = StreamingHeads(
+            config.embedding, order=config.order, expressions=config.expressions
+        )
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         deviation = self.encoder(batch["crops"])

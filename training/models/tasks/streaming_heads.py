@@ -14,14 +14,20 @@ _AU_WIDTH: Final = 16
 
 
 class StreamingHeads(nn.Module):
-    """[N, embedding] -> AU pairs [N, 12, 2] (inactive, active), expression logits [N, 7], valence
+    """[N, embedding] -> AU pairs [N, 12, 2] (inactive, active), expression logits [N, C], valence
     and arousal [N, 2].
 
     `parallel` is the ablation: the same layers and widths, but a separate branch replaces the
     features of the previous task.
     """
 
-    def __init__(self, embedding: int = 512, width: int = 64, order: str = ORDERS[0]) -> None:
+    def __init__(
+        self,
+        embedding: int = 512,
+        width: int = 64,
+        order: str = ORDERS[0],
+        expressions: int = len(EXPRESSION_NAMES),
+    ) -> None:
         super().__init__()
         if order not in ORDERS:
             raise ValueError(f"order of heads must be one of {ORDERS}, got {order!r}")
@@ -37,7 +43,7 @@ class StreamingHeads(nn.Module):
             nn.BatchNorm1d(embedding), nn.Linear(embedding, width), nn.ReLU()
         )
         self.expression = nn.Sequential(
-            nn.BatchNorm1d(2 * width), nn.Linear(2 * width, len(EXPRESSION_NAMES))
+            nn.BatchNorm1d(2 * width), nn.Linear(2 * width, expressions)
         )
         self.expression_to_va = nn.Linear(embedding if self.parallel else 2 * width, width)
         self.va_branch = nn.Sequential(

@@ -119,6 +119,30 @@ def device_frames() -> list[str]:
 
 
 @case
+def frames_of_several_cameras() -> list[str]:
+    """Host and device frames of other sizes and formats in one run."""
+    problems = []
+    large = frame_of(PixelFormat.NV12, 1080, 1920, seed=1)
+    small_frame = frame_of(PixelFormat.BGR, 240, 320, seed=2)
+    third = frame_of(PixelFormat.BGR, 360, 640, seed=3)
+    on_gpu = DeviceFrame(upload(third.pixels), PixelFormat.BGR)
+    batch = [
+        (large, maps_of(2, 1920, 1080, 4.0)),
+        (small_frame, maps_of(1, 320, 240, 0.9)),
+        (on_gpu, maps_of(3, 640, 360, 1.2)),
+    ]
+    backend = shared_backend()
+    expected = [backend.infer_frame(*one)[0] for one in batch]
+    for _ in range(3):
+        heads, _ = backend.infer_frames(batch)
+        for name, values in heads.items():
+            worst = np.abs(values - np.concatenate([one[name] for one in expected])).max()
+            if not worst <= FLOAT32_TOLERANCE * max(1, np.abs(values).max()):
+                problems.append(f"{name} differs by {worst:.1e}")
+    return problems
+
+
+@case
 def chroma_at_odd_addresses() -> list[str]:
     """Crops of a halved frame, for which the kernel reads both bytes of a pixel at once."""
     problems, maps = [], maps_of(3, 640, 360, 2.3)

@@ -41,4 +41,9 @@ def random_data(people: int = 16, frames: int = 12, width: int = 8) -> CachedDat
         tuple(np.split(np.arange(count), people)),
         tuple(torch.rand(40, 64) for _ in range(people)),
         torch.from_numpy(np.tile(np.linspace(5, 40, frames).astype(np.int64), people)),
+        torch.from_numpy(random.random((count, 49, 2)).astype(np.float32)),
+        tuple(
+            torch.from_numpy(random.normal(size=(count, 2, cells, cells)).astype(np.float32))
+            for cells in (16, 8, 4)
+        ),
     )

@@ -10,7 +10,7 @@ import pytest
 
 from tests.training.ablations.cached.random_data import random_data
 from training.ablations.cached import campaign, fit
-from training.ablations.cached.campaign import IDEAS, Idea, TrunkSource, run_campaign, statistics
+from training.ablations.cached.campaign import IDEAS, Idea, run_campaign, statistics
 from training.ablations.cached.data import CachedData, Split, split_people
 from training.ablations.cached.fit import SUMS, ArmScores
 from training.ablations.cached.page import cached_text
@@ -20,11 +20,20 @@ pytestmark = pytest.mark.train
 ARMS = {
     "deviation_and_stream": {"no identity subtraction", "no triplets", "parallel heads"},
     "phases": {"no curriculum", "fully labeled only"},
-    "graph": {"no graph", "all units connected"},
+    "graph": {"no graph", "all units connected", "prototypes"},
     "mean_teacher": {"supervised, average judged", "supervised", "student judged"},
     "self_cure": {"no self-cure", "with relabeling"},
     "pseudo_labels": {"no pseudo labels"},
-    "pairs_and_history": {"no uncertainty", "direct classification"},
+    "attention": {"not refined", "no attention"},
+    "clip": {"one frame, repeated"},
+    "pyramid": {"last level only", "no top-down path"},
+    "pairs_and_history": {
+        "no uncertainty",
+        "unbalanced mapping",
+        "pairs, not mapped",
+        "direct logits, mapped",
+        "direct classification",
+    },
     "student_and_gru": {"no GRU", "no distillation", "single task"},
     "audio_and_transformer": {"vision only", "no transformer"},
 }
@@ -39,7 +48,13 @@ def test_each_idea_trains_all_arms_on_one_split(
     def short(net, loss, draw, score, random, config=fit.DEFAULT, after_step=None):  # type: ignore[no-untyped-def]
         return plain(net, loss, draw, score, random, fit.FitConfig(4, 2, 1), after_step)
 
-    for module in (campaign.frame_ideas, campaign.label_ideas, campaign.time_ideas):
+    for module in (
+        campaign.frame_ideas,
+        campaign.label_ideas,
+        campaign.map_ideas,
+        campaign.pair_ideas,
+        campaign.time_ideas,
+    ):
         monkeypatch.setattr(module, "fit", short)
     data = random_data()
     arms = idea.train(data, split_people(data, 1))
@@ -95,11 +110,11 @@ def test_run_campaign_resumes_and_writes_records_and_page(
         trained.append(split.seed)
         return {"full": arm(0.6 + split.seed / 100, 16), "none": arm(0.5, 16)}
 
-    trunk = FrozenTrunk("a trunk", "f" * 64, 8, lambda images: {})
+    trunk = FrozenTrunk("a trunk", "f" * 64, 8, lambda images: {}, has_seen_renders=True)
     monkeypatch.setattr(campaign, "IDEAS", (Idea("idea", "M0", train, ("EXPR",), "a claim"),))
     monkeypatch.setattr(campaign, "open_trunk", lambda path: trunk)
     monkeypatch.setattr(campaign, "open_cached_data", lambda *_: random_data())
-    arguments = (tmp_path, [TrunkSource("x", True)], tmp_path / "work", tmp_path / "records")
+    arguments = (tmp_path, ["x"], tmp_path / "work", tmp_path / "records")
     run_campaign(*arguments, splits=3, echo=lambda text: None)
     run_campaign(*arguments, splits=4, echo=lambda text: None)
     assert trained == [1, 2, 3, 4], "known splits are not trained again"
@@ -109,7 +124,7 @@ def test_run_campaign_resumes_and_writes_records_and_page(
     assert record["arms"]["full"]["score"] == [0.61, 0.62, 0.63, 0.64]
     assert record["gains"]["none"]["score"]["splits_won"] == 4
     text = cached_text(tmp_path / "records")
-    assert "| M0 idea | none | yes | +0.125" in text
+    assert "| M0 idea | none | yes, a trunk `ffffff` | +0.125" in text
     assert "**helps** | a claim |" in text
     with pytest.raises(ValueError, match="expected ideas of idea, got other"):
         run_campaign(*arguments, ideas=["other"])

@@ -55,3 +55,17 @@ def test_fill_labels_never_fills_held_out_videos(split: str) -> None:
 def test_fill_labels_with_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="NaN or infinity"):
         fill_labels(half_labeled(), np.arange(4), {"va": np.full((4, 2), np.nan, np.float32)})
+
+
+def test_fill_labels_of_sure_predictions_alone() -> None:
+    found = predictions()
+    found["au"] = np.full((4, 12), 0.05, np.float32)
+    found["au"][2, 7] = 0.75  # closer than 0.3 to 0.5
+    found["expression"] = np.full((4, 7), 0.01, np.float32)
+    found["expression"][:, 4] = [0.94, 0.85, 0.94, 0.94]
+    del found["va"]
+    filled = fill_labels(half_labeled(), np.arange(4), found, only_sure=True)
+    assert filled.masks[:, 0].tolist() == [True, True, False, True]
+    assert filled.masks[:, 1].tolist() == [True, False, True, True]
+    assert filled.masks[:, 2].tolist() == [True, False, False, False]
+    assert filled.expression[2] == 4

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from training.ablations.full_ground_truth import read_full_ground_truth
 from training.engine.trainer import Trainer, TrainerConfig
 from training.methods.data import MethodData, open_method_data
+from training.methods.multi_stage import fill_labels, identity_prior
 from training.methods.multi_stage.multi_stage_lookup import multi_stage_training_for
 from training.methods.multi_stage.pairwise_stages import MappingFrames, measure
 from training.methods.recipe import MethodRecipe
@@ -279,3 +280,26 @@ def test_multi_stage_training_resumed_skips_finished_stages(
     train(recipe, data, TrainerConfig(tmp_path / "broken", resume=True, steps=4))
     assert steps == ["broken"] * 2
     assert equal(uninterrupted, weights(tmp_path / "broken"))
+
+
+def test_own_labels_of_sure_frames_are_trained_on_once_more(
+    data: MethodData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int]] = []
+    plain = identity_prior.train_method
+
+    def train(recipe: MethodRecipe, data: MethodData, config: TrainerConfig, **more: Any) -> Any:
+        seen.append((config.folder.name, int(data.train.expression_mask.sum())))
+        return plain(recipe, data, config, **more)
+
+    monkeypatch.setattr(identity_prior, "train_method", train)
+    monkeypatch.setattr(fill_labels, "SURE_EXPRESSION", 0.0)
+    chosen = compact(
+        "M1", "prior.own_labels=true", "prior.triplets=none", "prior.identity=pretrained"
+    )
+    run(chosen, data, tmp_path / "run", steps=2)
+    labeled = int(data.train.expression_mask.sum())
+    assert seen[0] == ("labeled", labeled)
+    assert seen[1] == ("run", len(data.train)), "every frame has an expression at confidence 0"
+    first, second = weights(tmp_path / "run" / "labeled"), weights(tmp_path / "run")
+    assert any(not torch.equal(value, second[name]) for name, value in first.items())
