@@ -121,7 +121,7 @@ columns_option = click.option(
     metavar="GROUPS",
     callback=_column_groups,
     help="Columns to write, separated by commas: default, landmarks (x_0 ... y_67), intensity"
-    " (of action units), eyes (openness and blinks) or all.",
+    " (of action units), eyes or all.",
 )
 
 

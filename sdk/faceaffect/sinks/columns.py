@@ -106,7 +106,7 @@ COLUMN_GROUPS: Final[dict[str, tuple[Column, ...]]] = {
 }
 """What each group adds to `COLUMNS`."""
 ALL_GROUPS: Final = "all"
-_NOT_PREDICTED: Final = ("intensity", "gaze", "blink", "pose3d")
+_NOT_PREDICTED: Final = ("gaze", "pose3d")
 """Groups that users of other tools look for."""
 
 

@@ -160,9 +160,9 @@ def test_help_of_columns_names_every_group() -> None:
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ("landmarks,lips", "some of default, landmarks, eyes or all, got lips"),
+        ("landmarks,lips", "some of default, landmarks, eyes, intensity or all, got lips"),
         ("gaze", "got gaze; no model predicts it"),
-        ("blink,intensity", "got blink, intensity; no model predicts it"),
+        ("gaze,pose3d", "got gaze, pose3d; no model predicts it"),
         ("gaze,lips", "got gaze, lips"),
     ],
 )

@@ -19,6 +19,7 @@ VALUES = {
     "--columns": "landmarks,eyes",
     "--size": "320x240,640x360",
     "--num-faces": "1,3",
+    "--min-quality": "0.5",
     "--threads": "3",
     "--streams": "3",
     "--camera-fps": "25,50",
@@ -51,13 +52,15 @@ def long_name(option: click.Option) -> str:
 def value_of(option: click.Option, file: Path) -> str:
     """A value that is not the default."""
     name, kind = long_name(option), option.type
+    if name in VALUES:
+        return VALUES[name]
     if isinstance(kind, click.Choice):
         return next(choice for choice in reversed(kind.choices) if choice != option.default)
     if isinstance(kind, (click.IntRange, click.FloatRange)):
         return str(next(n for n in (int(kind.min or 0) + 3, 7) if n != option.default))
     if isinstance(kind, click.Path):
         return str(file)
-    return VALUES.get(name, "7")
+    return "7"
 
 
 def parse(path: tuple[str, ...], words: list[str], defaults: Any, file: Path) -> dict[str, Any]:
