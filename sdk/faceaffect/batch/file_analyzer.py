@@ -20,7 +20,13 @@ from faceaffect.batch.file_task import (
 )
 from faceaffect.batch.output_store import open_store
 from faceaffect.batch.remote_files import local_copy
-from faceaffect.batch.row_facts import describe_rows, model_hash, row_config, run_config
+from faceaffect.batch.row_facts import (
+    check_columns,
+    describe_rows,
+    model_hash,
+    row_config,
+    run_config,
+)
 from faceaffect.multistage.source_audio import source_audio
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.columns import source_cell
@@ -53,6 +59,7 @@ class FileAnalyzer:
         self._settings = settings
         self._store = open_store(settings.out)
         self._pipeline = open_pipeline(settings.model, **settings.pipeline)
+        check_columns(settings.columns, self._pipeline.spec)
         self._side_car = self._describe_rows()
 
     def _describe_rows(self) -> SideCar:

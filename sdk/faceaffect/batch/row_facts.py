@@ -12,6 +12,7 @@ from faceaffect import __version__
 from faceaffect.audio.audio_source import AUTO
 from faceaffect.bundle.bundle import find_bundle
 from faceaffect.bundle.bundle_files import SPEC_FILE
+from faceaffect.bundle.model_spec import BundleError, ModelSpec
 from faceaffect.labels import AU_NAMES
 from faceaffect.pipeline import open_pipeline
 from faceaffect.sinks.columns import select_columns
@@ -46,6 +47,19 @@ def describe_rows(
         options=dict(options),
         columns=[column.name for column in select_columns(columns)],
     )
+
+
+def check_columns(columns: tuple[str, ...], spec: ModelSpec) -> None:
+    """Check that a model predicts the groups of columns that were asked for by name.
+
+    Raises:
+        BundleError: It does not; in the group "all" such columns are empty instead.
+    """
+    if "intensity" in columns and spec.au_intensity is None:
+        raise BundleError(
+            f"expected a model with intensities for the columns 'intensity', got {spec.name!r}"
+            " without; leave them out, or choose another model"
+        )
 
 
 def model_hash(model: str | Path | None) -> str:

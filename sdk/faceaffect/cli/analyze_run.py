@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from faceaffect.audio.audio_source import AUTO, NONE
+from faceaffect.batch.row_facts import check_columns
 from faceaffect.cli.analyze_options import AnalyzeSettings
 from faceaffect.cli.file_timeout import limit_time
 from faceaffect.cli.progress import SourceProgress
@@ -80,6 +81,7 @@ class AnalyzeRun:
                     f"model {pipeline.spec.name} does not use audio: remove --audio"
                     f" {settings.audio}"
                 )
+            check_columns(settings.columns, pipeline.spec)
             config = settings.run_config(pipeline.spec.name, pipeline.precision)
             self._side_car = SideCarWriter(settings, pipeline, config)
             sink_options = SinkOptions(
