@@ -124,6 +124,74 @@ def test_clip_after_gap_with_other_person_has_new_id(pipeline: Pipeline, videos:
     assert not ids(results[:12]) & ids(results[20:])
 
 
+def test_image_that_turns_from_landscape_to_portrait_keeps_id(
+    pipeline: Pipeline, videos: Path
+) -> None:
+    """As in a call whose phone is turned: the face is in both images, at another place and size."""
+    landscape = images(videos / SMILE, count=20)
+    height = landscape[0].shape[0]
+    portrait = [
+        cv2.copyMakeBorder(image[:, 185:405], 60, 60, 0, 0, cv2.BORDER_REPLICATE)
+        for image in landscape
+    ]
+    portrait = [cv2.resize(image, (360, round(360 * (height + 120) / 220))) for image in portrait]
+    results = run(pipeline, landscape + portrait)
+    assert [len(faces) for faces, _ in results] == [1] * 40
+    assert len(ids(results)) == 1
+
+
+def test_video_whose_resolution_changes_keeps_id(pipeline: Pipeline, videos: Path) -> None:
+    """As a stream does that follows the bandwidth."""
+    path = videos / "intel_head-pose-face-detection-female-and-male.mp4"
+    frames = [images(path, first=10, count=8), images(path, first=18, count=8, width=480)]
+    results = run(pipeline, [*frames[0], *frames[1], *images(path, first=26, count=8)], fps=12)
+    assert [len(faces) for faces, _ in results] == [2] * 24
+    assert len(ids(results)) == 2
+    left = [int(faces.track_id[faces.box_xyxy[:, 0].argmin()]) for faces, _ in results]
+    assert len(set(left)) == 1, "and each person the own one"
+
+
+@pytest.mark.parametrize(
+    ("turn", "roll_deg"),
+    [
+        (cv2.ROTATE_90_CLOCKWISE, 90),
+        (cv2.ROTATE_180, 180),
+        (cv2.ROTATE_90_COUNTERCLOCKWISE, -90),
+    ],
+)
+def test_turned_video_is_read_as_the_upright_one(
+    pipeline: Pipeline, videos: Path, turn: int, roll_deg: int
+) -> None:
+    upright = images(videos / SMILE, count=6)
+    expected = run(pipeline, upright)
+    pipeline.reset()
+    results = run(pipeline, [cv2.rotate(image, turn) for image in upright])
+    assert [len(faces) for faces, _ in results] == [1] * 6
+    for (faces, affect), (upright_faces, upright_affect) in zip(results, expected, strict=True):
+        turned_by = faces.pose_deg[0, 2] - upright_faces.pose_deg[0, 2]
+        assert abs((turned_by - roll_deg + 180) % 360 - 180) < 5
+        assert affect.top_expression() == upright_affect.top_expression()
+        np.testing.assert_allclose(affect.au_probability, upright_affect.au_probability, atol=0.25)
+
+
+def test_missing_frames_are_not_bridged_by_smoothing(pipeline: Pipeline, videos: Path) -> None:
+    """Images numbered 1, 2, 3 and 51: the last one has the scores of an image without history."""
+    frames = images(videos / SMILE)
+    numbers = [0, 1, 2, 50]
+
+    def last_score(times: list[int]) -> np.ndarray:
+        pipeline.reset()
+        for number, time in zip(numbers[-len(times) :], times, strict=True):
+            frame = Frame(frames[number], time_s=time / 25, index=time)
+            faces, affect = pipeline.analyze(frame)
+        assert len(faces) == 1
+        return np.append(affect.au_probability[0], (affect.valence[0], affect.arousal[0]))
+
+    alone, with_gap = last_score([50]), last_score([0, 1, 2, 50])
+    counted = last_score([0, 1, 2, 3])
+    assert np.abs(with_gap - alone).mean() < 0.25 * np.abs(counted - alone).mean()
+
+
 def to_nv12(bgr: np.ndarray) -> np.ndarray:
     """Convert OpenCV's planar I420 to luma rows followed by interleaved chroma."""
     height, width = bgr.shape[:2]

@@ -81,6 +81,13 @@ class Track:
             self._update_reference(time_s)
         self.frames_tracked += 1
 
+    def rescale(self, scale_x: float, scale_y: float) -> None:
+        """Scale where the face was seen last, as the size of frames changed."""
+        self.box_xyxy = self.box_xyxy * np.array([scale_x, scale_y] * 2, np.float32)
+        x, y, time_s = self.anchor
+        self.anchor = (x * scale_x, y * scale_y, time_s)
+        self.velocity_xy = (self.velocity_xy[0] * scale_x, self.velocity_xy[1] * scale_y)
+
     def resume(self, lost: Track) -> None:
         """Take over the memory of a lost track of the same person."""
         self.reference = lost.reference

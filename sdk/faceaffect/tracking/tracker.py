@@ -64,6 +64,7 @@ class FaceTracker:
             self._next_id = 1
         self.tracks: list[Track] = []
         self._lost_tracks: list[Track] = []
+        self._size_px: tuple[int, int] | None = None
         self._shot_detector = ShotChangeDetector()
         self._is_cut = False
         self._schedule = self._initial_schedule
@@ -103,6 +104,7 @@ class FaceTracker:
         frame = self._with_monotonic_time(frame)
         now_s = frame.time_s
         self._is_cut = cut = self._shot_detector.update(frame)
+        self._follow_size(frame)
         tracked, outputs = self._update_tracks(frame)
         lost = len(tracked) < len(self.tracks)
         self.tracks = tracked
@@ -117,6 +119,16 @@ class FaceTracker:
             full_resolution = cut or lost or self._schedule.full_resolution(now_s)
             outputs = self._detect_new_faces(frame, outputs, full_resolution)
         return outputs
+
+    def _follow_size(self, frame: Frame) -> None:
+        """Look for all faces anew, at their share of the image, if the size of frames changes."""
+        before, self._size_px = self._size_px, (frame.width_px, frame.height_px)
+        if before is None or before == self._size_px:
+            return
+        self._lost_tracks += self.tracks
+        self.tracks = []
+        for track in self._lost_tracks:
+            track.rescale(frame.width_px / before[0], frame.height_px / before[1])
 
     @property
     def next_crops(self) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -278,6 +279,51 @@ def test_pipeline_with_prefetching_returns_same_rows_on_real_clips(
         assert "faceaffect-decode" not in detector.threads
     counts = [len(row[0]) // 16 for row in alone]
     assert {0, 1, 2} <= set(counts), "the video has frames with no, one and two faces"
+
+
+@pytest.mark.shared
+def test_pipeline_with_prefetching_leaves_no_frame_of_a_file_waiting(
+    trained: None, shared: Path
+) -> None:
+    clip, here = shared / "data/videos/pyfeat_single_face_smile.mp4", threading.current_thread()
+    detector = RecordingDetector()
+    with open_pipeline(detector=detector) as pipeline:
+        rows_of(pipeline, clip, prefetch=False)
+        assert set(detector.threads) == {here.name}, "otherwise the detector runs in the frame"
+        detector.threads.clear()
+        rows_of(pipeline, clip, prefetch=True)
+    assert set(detector.threads) == {"faceaffect-decode"}
+
+
+@pytest.mark.shared
+def test_pipeline_with_prefetching_leaves_no_frame_of_a_camera_waiting(
+    trained: None, shared: Path
+) -> None:
+    class Gated(RecordingDetector):
+        gate = threading.Event()
+
+        def _detect(self, frame: Frame, max_side_px: int) -> Detections:
+            assert self.gate.wait(60)
+            return super()._detect(frame, max_side_px)
+
+    detector = Gated()
+    with (
+        open_source(shared / "data/videos/pyfeat_single_face_smile.mp4") as source,
+        open_pipeline(detector=detector) as pipeline,
+    ):
+        source.is_live = True
+        pipeline.prefetch_detections(source)
+        first = next(iter(source))
+        frames = [replace(first, time_s=i / 25, index=i) for i in range(3000)]
+        for frame in frames[:10]:  # while the first run does not end
+            assert len(pipeline.analyze(frame)[0]) == 0
+        detector.gate.set()
+        for frame in frames[10:]:
+            time.sleep(0.01)
+            if found := len(pipeline.analyze(frame)[0]):
+                break
+    assert found == 1
+    assert set(detector.threads) == {"faceaffect-detect_0"}
 
 
 @pytest.mark.shared
