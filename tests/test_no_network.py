@@ -111,6 +111,7 @@ RUNTIMES = {
     "minisign": "import minisign, faceaffect.bundle.signature",
     "tensorrt": "import faceaffect.backends.tensorrt_backend, tensorrt",
     "tensorrt_rtx": "import faceaffect.backends.tensorrt_backend, tensorrt_rtx",
+    "cuda": "import cuda.bindings.driver, faceaffect.bench.cuda_driver",
     "fastapi": "import fastapi, faceaffect.live.app",
     "uvicorn": "import uvicorn, faceaffect.live.run_server",
     "websockets": "import websockets.sync.client, faceaffect.live.client",
@@ -122,6 +123,7 @@ RUNTIMES = {
 }
 """Package of an extra -> a program that imports and uses it as the SDK does."""
 MODULES = {
+    "cuda-bindings": "cuda",
     "prometheus-client": "prometheus_client",
     "py-minisign": "minisign",
     "python-multipart": "python_multipart",
