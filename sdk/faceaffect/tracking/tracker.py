@@ -104,9 +104,9 @@ class FaceTracker:
         frame = self._with_monotonic_time(frame)
         now_s = frame.time_s
         self._is_cut = cut = self._shot_detector.update(frame)
-        self._follow_size(frame)
+        has_new_size = self._follow_size(frame)
         tracked, outputs = self._update_tracks(frame)
-        lost = len(tracked) < len(self.tracks)
+        lost = has_new_size or len(tracked) < len(self.tracks)
         self.tracks = tracked
         self._lost_tracks = [
             track
@@ -120,15 +120,20 @@ class FaceTracker:
             outputs = self._detect_new_faces(frame, outputs, full_resolution)
         return outputs
 
-    def _follow_size(self, frame: Frame) -> None:
-        """Look for all faces anew, at their share of the image, if the size of frames changes."""
+    def _follow_size(self, frame: Frame) -> bool:
+        """Look for all faces anew, at their share of the image, if the size of frames changes.
+
+        Returns:
+            Whether it changed.
+        """
         before, self._size_px = self._size_px, (frame.width_px, frame.height_px)
         if before is None or before == self._size_px:
-            return
+            return False
         self._lost_tracks += self.tracks
         self.tracks = []
         for track in self._lost_tracks:
             track.rescale(frame.width_px / before[0], frame.height_px / before[1])
+        return True
 
     @property
     def next_crops(self) -> FloatArray:

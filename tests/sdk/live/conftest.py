@@ -1,4 +1,4 @@
-"""One server over the demo clip for all tests that change nothing."""
+"""One server over the demo clip for the tests of a file that change nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def demo(trained: None) -> Path:
     return DEMO
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(demo: Path) -> Iterator[LiveServer]:
     from faceaffect.live.settings import LiveSettings
     from tests.sdk.live.live_server import serve
